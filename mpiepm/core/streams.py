@@ -1,0 +1,16 @@
+"""One named number per use of randomness: the registry of random streams.
+
+A draw is a function of (seed, stream, numbers that belong to the lattice and the trajectory); two uses of randomness
+never share a stream, and no stream ever depends on a rank. A number, once released, keeps its meaning for ever.
+"""
+
+from enum import IntEnum, unique
+
+
+@unique
+class Stream(IntEnum):
+    """Second word of the Philox key; the first is the seed of the run."""
+
+    INITIAL_STRESS = 1  # counter (column // 4, row, 0, 0)
+    SWEEP_ATTEMPT = 2   # counter (attempt of the row, row, window, 0): waiting time, column, acceptance
+    SWEEP_EVENT = 3     # counter (attempt of the row, row, window, 0): stress drop, orientation

@@ -1,0 +1,112 @@
+"""The lattice cut into slabs of whole rows, one slab a rank, and the sums that do not depend on the cut."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mpi4py import MPI
+
+from mpiepm.core.jit import njit
+
+
+def even_partition(length: int, parts: int) -> np.ndarray:
+    """Boundaries (parts + 1,) of the contiguous cut of `length` into `parts`, the first ones longer by one if uneven."""
+    sizes = np.full(parts, length // parts)
+    sizes[: length % parts] += 1
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+@njit
+def _row_sums(field: np.ndarray, power: int, out: np.ndarray) -> None:
+    for i in range(field.shape[0]):
+        total = 0.0
+        for j in range(field.shape[1]):
+            term = 1.0
+            for _ in range(power):
+                term *= field[i, j]
+            total += term
+        out[i] = total
+
+
+class Domain:
+    """Slab decomposition of a periodic lattice of shape (Lx, Ly): each rank holds a contiguous block of rows.
+
+    Parameters
+    ----------
+    shape : (Lx, Ly), sites
+    comm : communicator of all ranks (default: all processes)
+    boundaries : first row of every rank and Lx at the end, (P + 1,); default: as even as possible
+
+    Attributes
+    ----------
+    first_row : global index of this rank's first row
+    local_shape : (rows of this rank, Ly)
+
+    Raises
+    ------
+    ValueError : on every rank, if there are more ranks than the transposed transform can use, min(Lx, Ly // 2 + 1)
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], comm: MPI.Intracomm | None = None, boundaries: Sequence[int] | None = None
+    ) -> None:
+        self.comm = MPI.COMM_WORLD if comm is None else comm
+        self.rank, self.size = self.comm.rank, self.comm.size
+        self.shape = shape
+        largest = max_ranks(shape)
+        if self.size > largest:
+            raise ValueError(f"lattice.size = {list(shape)}: {self.size} ranks are too many, at most {largest} can share it")
+        self.boundaries = even_partition(shape[0], self.size) if boundaries is None else np.asarray(boundaries)
+        if len(self.boundaries) != self.size + 1 or self.boundaries[0] != 0 or self.boundaries[-1] != shape[0]:
+            raise ValueError(f"boundaries {list(self.boundaries)} do not cut {shape[0]} rows into {self.size} slabs")
+        if np.any(np.diff(self.boundaries) < 1):
+            raise ValueError(f"boundaries {list(self.boundaries)} leave a rank without rows")
+        self.first_row = int(self.boundaries[self.rank])
+        self.local_shape = (int(self.boundaries[self.rank + 1]) - self.first_row, shape[1])
+
+    @property
+    def sites(self) -> int:
+        """Number of sites of the whole lattice."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def rows(self) -> slice:
+        """Rows of the lattice that this rank holds."""
+        return slice(self.first_row, self.first_row + self.local_shape[0])
+
+    def sum_rows(self, row_values: np.ndarray) -> float:
+        """Sum over all rows of the lattice of one float64 per row of this rank, added in global order. Collective.
+
+        The result has the same bits on every rank and for every cut of the lattice.
+        """
+        everything = np.empty(self.shape[0])
+        counts = np.diff(self.boundaries)
+        self.comm.Allgatherv(
+            np.ascontiguousarray(row_values, dtype=np.float64), [everything, counts, self.boundaries[:-1], MPI.DOUBLE]
+        )
+        total = 0.0
+        for value in everything.tolist():
+            total += value
+        return total
+
+    def sum_power(self, field: np.ndarray, power: int = 1) -> float:
+        """Sum over the lattice of field ** power, row by row and then over the rows in global order. Collective."""
+        row_values = np.empty(self.local_shape[0])
+        _row_sums(field, power, row_values)
+        return self.sum_rows(row_values)
+
+    def sum_counts(self, counts: np.ndarray | int) -> np.ndarray:
+        """Sum over ranks of integer counts (exact, so the order is free): int64, same shape. Collective."""
+        total = np.asarray(counts, dtype=np.int64).copy()
+        self.comm.Allreduce(MPI.IN_PLACE, total, op=MPI.SUM)
+        return total
+
+    def minimum(self, value: int) -> int:
+        """Smallest `value` of all ranks. Collective."""
+        result = np.array([value], dtype=np.int64)
+        self.comm.Allreduce(MPI.IN_PLACE, result, op=MPI.MIN)
+        return int(result[0])
+
+
+def max_ranks(shape: tuple[int, int]) -> int:
+    """Largest number of ranks that can share a lattice: every one needs a row and a column of the half spectrum."""
+    return min(shape[0], shape[1] // 2 + 1)
