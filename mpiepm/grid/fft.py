@@ -22,68 +22,77 @@ from mpiepm.grid.domain import Domain, even_partition
 Planning = Literal["reproducible", "measured"]
 Precision = Literal["double", "single"]
 _FLAGS = {"reproducible": fftw.FFTW_ESTIMATE, "measured": fftw.FFTW_MEASURE}
-_BLOCK_BYTES = 512 * 1024
+_BLOCK_BYTES = 1024 * 1024  # of one block: a share of a core's cache
+_ALIGNMENT = 64  # bytes, for the vector units
 
 
 @njit
 def _scatter(
-    block: np.ndarray, rows: int, first: int, height: int, starts: np.ndarray,
+    block: np.ndarray, rows: int, first: int, starts: np.ndarray,
     offsets: np.ndarray, own: int, packed: np.ndarray, kept: np.ndarray,
 ) -> None:  # fmt: skip
-    """Transpose `rows` rows of a block into the pieces for every rank, (its columns, `height`); ours goes to `kept`."""
+    """Transpose `rows` rows of a block into a tile for every rank, (its columns, rows); our own goes to `kept`."""
     for q in range(starts.size - 1):
         target = kept if q == own else packed
+        position = offsets[q] + first * (starts[q + 1] - starts[q])
         for j in range(starts[q], starts[q + 1]):
-            base = offsets[q] + (j - starts[q]) * height + first
             for i in range(rows):
-                target[base + i] = block[i, j]
+                target[position + i] = block[i, j]
+            position += rows
 
 
 @njit
 def _gather(
-    packed: np.ndarray, kept: np.ndarray, rows: int, first: int, height: int, starts: np.ndarray,
+    packed: np.ndarray, kept: np.ndarray, rows: int, first: int, starts: np.ndarray,
     offsets: np.ndarray, own: int, block: np.ndarray,
 ) -> None:  # fmt: skip
     """Undo `_scatter`."""
     for q in range(starts.size - 1):
         source = kept if q == own else packed
+        position = offsets[q] + first * (starts[q + 1] - starts[q])
         for j in range(starts[q], starts[q + 1]):
-            base = offsets[q] + (j - starts[q]) * height + first
             for i in range(rows):
-                block[i, j] = source[base + i]
+                block[i, j] = source[position + i]
+            position += rows
 
 
 @njit
 def _join(
-    pieces: np.ndarray, columns: int, first: int, starts: np.ndarray, offsets: np.ndarray, block: np.ndarray
-) -> None:
-    """Lay the pieces of `columns` columns, one piece from every rank, end to end."""
+    tiles: np.ndarray, columns: int, first: int, width: int, height: int,
+    starts: np.ndarray, offsets: np.ndarray, block: np.ndarray,
+) -> None:  # fmt: skip
+    """Lay out `columns` of our `width` columns from the tiles of all ranks, each tile `height` rows high or less."""
     for q in range(starts.size - 1):
-        width = starts[q + 1] - starts[q]
-        for i in range(columns):
-            base = offsets[q] + (first + i) * width
-            for j in range(width):
-                block[i, starts[q] + j] = pieces[base + j]
+        for row in range(starts[q], starts[q + 1], height):
+            rows = min(height, starts[q + 1] - row)
+            position = offsets[q] + (row - starts[q]) * width + first * rows
+            for j in range(columns):
+                for i in range(rows):
+                    block[j, row + i] = tiles[position + i]
+                position += rows
 
 
 @njit
 def _cut(
-    block: np.ndarray, columns: int, first: int, starts: np.ndarray, offsets: np.ndarray, pieces: np.ndarray
-) -> None:
+    block: np.ndarray, columns: int, first: int, width: int, height: int,
+    starts: np.ndarray, offsets: np.ndarray, tiles: np.ndarray,
+) -> None:  # fmt: skip
     """Undo `_join`."""
     for q in range(starts.size - 1):
-        width = starts[q + 1] - starts[q]
-        for i in range(columns):
-            base = offsets[q] + (first + i) * width
-            for j in range(width):
-                pieces[base + j] = block[i, starts[q] + j]
+        for row in range(starts[q], starts[q + 1], height):
+            rows = min(height, starts[q + 1] - row)
+            position = offsets[q] + (row - starts[q]) * width + first * rows
+            for j in range(columns):
+                for i in range(rows):
+                    tiles[position + i] = block[j, row + i]
+                position += rows
 
 
 class _Exchange:
-    """Where the pieces of `fields` fields lie in the two buffers of a transposition, and the message that swaps them.
+    """Where the tiles of `fields` fields lie in the two buffers of a transposition, and the message that swaps them.
 
-    By rows: for every rank q the pieces (field, column of q, our row). By columns: for every rank q the pieces
-    (field, our column, row of q). Our own pieces never travel: they lie only in the buffer by columns.
+    By rows: for every rank q the tiles (field, block of our rows, column of q, row). By columns: from every rank q the
+    tiles (field, block of its rows, our column, row). Our own never travel: they lie only in the buffer by columns.
     """
 
     def __init__(self, comm: MPI.Intracomm, rows: np.ndarray, columns: np.ndarray, fields: int, dtype: np.dtype) -> None:
@@ -125,9 +134,15 @@ def _block_height(row_bytes: int) -> int:
     return height
 
 
-def _blocks(rows: int, height: int) -> Iterator[tuple[int, int]]:
-    for first in range(0, rows, height):
-        yield first, min(height, rows - first)
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    array: np.ndarray = fftw.aligned(shape, n=_ALIGNMENT, dtype=dtype)
+    return array
+
+
+def _blocks(array: np.ndarray, scratch: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """First row and rows of each block of `array`, as high as `scratch`; the last one may be lower."""
+    for first in range(0, len(array), len(scratch)):
+        yield first, array[first : first + len(scratch)]
 
 
 class Transform:
@@ -163,25 +178,25 @@ class Transform:
         self.kx = (np.fft.fftfreq(lx) * lx).round().astype(np.int64)
 
         flags = (_FLAGS[planning],)
-        row_height, column_height = _block_height(half * 16), _block_height(lx * 16)
-        self._field = fftw.aligned((row_height, ly), dtype=self.real)
-        self._half = fftw.aligned((row_height, half), dtype=self.complex)
-        self._line = fftw.aligned((column_height, lx), dtype=self.complex)
+        row_height, column_height = (_block_height(n * self.complex.itemsize) for n in (half, lx))
+        self._field = _aligned((row_height, ly), self.real)
+        self._half = _aligned((row_height, half), self.complex)
+        self._line = _aligned((column_height, lx), self.complex)
         self._along_y = fftw.rfftn(self._field, axes=(1,), flags=flags, output_array=self._half)
         self._back_along_y = fftw.irfftn(self._half, s=(ly,), axes=(1,), flags=flags, output_array=self._field)
         self._along_x = fftw.fftn(self._line, axes=(1,), flags=flags, output_array=self._line)
         self._back_along_x = fftw.ifftn(self._line, axes=(1,), flags=flags, output_array=self._line)
-        for scratch in (self._field, self._half, self._line):
+        for scratch in (self._field, self._half, self._line, self._line):
             scratch[:] = 0
         self._exchanges: dict[int, _Exchange] = {}
 
     def empty(self, fields: int | None = None) -> np.ndarray:
         """Uninitialised field (local rows, Ly), or `fields` of them."""
-        return fftw.aligned((*(() if fields is None else (fields,)), *self.domain.local_shape), dtype=self.real)
+        return _aligned((*(() if fields is None else (fields,)), *self.domain.local_shape), self.real)
 
     def empty_spectrum(self, fields: int | None = None) -> np.ndarray:
         """Uninitialised spectrum (ky of this rank, Lx), or `fields` of them."""
-        return fftw.aligned((*(() if fields is None else (fields,)), *self.spectral_shape), dtype=self.complex)
+        return _aligned((*(() if fields is None else (fields,)), *self.spectral_shape), self.complex)
 
     def _stacked(self, field: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Exchange]:
         fields = field.reshape(-1, *self.domain.local_shape)
@@ -198,19 +213,19 @@ class Transform:
         Collective. `field` is left as it is.
         """
         fields, spectra, exchange = self._stacked(field, spectrum)
-        rows, columns, own = self.domain.local_shape[0], self.spectral_shape[0], self.domain.rank
+        own, width, height = self.domain.rank, self.spectral_shape[0], len(self._field)
         by_rows, by_columns = exchange.by_rows, exchange.by_columns
         for source, offsets in zip(fields, exchange.row_offsets, strict=True):
-            for first, count in _blocks(rows, len(self._field)):
-                self._field[:count] = source[first : first + count]
+            for first, block in _blocks(source, self._field):
+                self._field[: len(block)] = block
                 self._along_y()
-                _scatter(self._half, count, first, rows, self._columns, offsets, own, by_rows, by_columns)
+                _scatter(self._half, len(block), first, self._columns, offsets, own, by_rows, by_columns)
         exchange.to_columns()
         for target, offsets in zip(spectra, exchange.column_offsets, strict=True):
-            for first, count in _blocks(columns, len(self._line)):
-                _join(by_columns, count, first, self._rows, offsets, self._line)
+            for first, block in _blocks(target, self._line):
+                _join(by_columns, len(block), first, width, height, self._rows, offsets, self._line)
                 self._along_x()
-                target[first : first + count] = self._line[:count]
+                block[:] = self._line[: len(block)]
         return spectrum
 
     def backward(self, spectrum: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -219,17 +234,17 @@ class Transform:
         Collective. `spectrum` is left as it is. Unnormalised: backward(forward(f)) = Lx Ly f.
         """
         fields, spectra, exchange = self._stacked(field, spectrum)
-        rows, columns, own = self.domain.local_shape[0], self.spectral_shape[0], self.domain.rank
+        own, width, height = self.domain.rank, self.spectral_shape[0], len(self._field)
         by_rows, by_columns = exchange.by_rows, exchange.by_columns
         for source, offsets in zip(spectra, exchange.column_offsets, strict=True):
-            for first, count in _blocks(columns, len(self._line)):
-                self._line[:count] = source[first : first + count]
+            for first, block in _blocks(source, self._line):
+                self._line[: len(block)] = block
                 self._back_along_x()
-                _cut(self._line, count, first, self._rows, offsets, by_columns)
+                _cut(self._line, len(block), first, width, height, self._rows, offsets, by_columns)
         exchange.to_rows()
         for target, offsets in zip(fields, exchange.row_offsets, strict=True):
-            for first, count in _blocks(rows, len(self._field)):
-                _gather(by_rows, by_columns, count, first, rows, self._columns, offsets, own, self._half)
+            for first, block in _blocks(target, self._field):
+                _gather(by_rows, by_columns, len(block), first, self._columns, offsets, own, self._half)
                 self._back_along_y()
-                target[first : first + count] = self._field[:count]
+                block[:] = self._field[: len(block)]
         return field
