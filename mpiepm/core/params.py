@@ -1,0 +1,223 @@
+"""Parameters: TOML in, checked once at the door, frozen inside, complete TOML out.
+
+Every key, its default and its meaning stand here and nowhere else. A wrong file raises `ParameterError` with one line
+for each fault: the dotted key, the value found, what is allowed.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ParameterError(ValueError):
+    """Something the user wrote is wrong; the message says what, where, and what is allowed."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+class Lattice(_Section):
+    """[lattice]"""
+
+    size: Annotated[tuple[Annotated[int, Field(ge=4)], Annotated[int, Field(ge=4)]], Field(strict=False)] = Field(
+        default=(256, 256), description="sites along x (rows, cut into slabs) and y; periodic"
+    )
+
+
+class Epmq(_Section):
+    """[model] name = "epmq": thermally activated events of random orientation (Ozawa & Biroli 2023)."""
+
+    name: Literal["epmq"] = "epmq"
+    temperature: Positive = Field(description="T, in units of stiffness * threshold ** barrier_exponent")
+    elasticity: bool = Field(default=True, description="redistribute the stress of an event; off: independent sites")
+    kernel: Literal["paper", "conserving"] = Field(default="paper", description="reading of the Eshelby kernel")
+    barrier_exponent: Positive = Field(default=1.5, description="a in the barrier K (sigma_c - |sigma|) ** a")
+    stiffness: Positive = Field(default=1.0, description="K in the barrier")
+    threshold: Positive = Field(default=1.0, description="sigma_c: a site beyond it yields at rate 1")
+    mean_drop: Positive = Field(default=1.0, description="z0, mean of the exponential part of a stress drop")
+    shear_modulus: Positive = Field(default=1.0, description="mu: plastic strain of an event is its stress drop / mu")
+    initial_stress_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=1.0, description="R: standard deviation of the Gaussian initial stress"
+    )
+
+
+class Sweep(_Section):
+    """[engine] name = "sweep": windows of `window` sweeps, one redistribution each."""
+
+    name: Literal["sweep"] = "sweep"
+    window: Annotated[float, Field(gt=0, le=10)] = Field(default=0.1, description="length of a window, sweeps")
+    harmonics: Annotated[int, Field(ge=1, le=16)] = Field(default=4, description="M: angular harmonics of the kernel")
+    precision: Literal["double", "single"] = Field(default="double", description="of the transforms; stress is double")
+    planning: Literal["reproducible", "measured"] = Field(
+        default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
+    )
+
+
+class Equilibrate(_Section):
+    """[run] equilibrate: discard the start until one of these is reached."""
+
+    events_per_site: Positive | None = Field(default=None, description="mean number of events per site")
+    time: Positive | None = Field(default=None, description="sweeps")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Equilibrate":
+        if (self.events_per_site is None) == (self.time is None):
+            raise ValueError("exactly one of events_per_site and time must be given")
+        return self
+
+
+class Run(_Section):
+    """[run]"""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
+    equilibrate: Equilibrate = Field(default=Equilibrate(events_per_site=10.0), description="what to discard first")
+    origins: Annotated[int, Field(ge=1)] = Field(default=20, description="consecutive measurement windows")
+    stop_persistence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="an origin ends at the first lag where P(lag) is below this (default: 0.01)"
+    )
+    origin_duration: Positive | None = Field(default=None, description="... or after this many sweeps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_end(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            given = [key for key in ("stop_persistence", "origin_duration") if values.get(key) is not None]
+            if len(given) == 2:
+                raise ValueError("stop_persistence and origin_duration contradict each other: give one")
+            if not given:
+                return {**values, "stop_persistence": 0.01}
+        return values
+
+
+class LogSchedule(_Section):
+    """Lags first * 10 ** (k / per_decade), k = 0, 1, ..."""
+
+    first: Positive = Field(default=0.1, description="first lag, sweeps")
+    per_decade: Annotated[int, Field(ge=1, le=1000)] = Field(default=16, description="lags per factor of ten")
+
+
+class Histogram(_Section):
+    """[output] histogram: of the local stress, filled at every lag."""
+
+    bins: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=320)
+    limit: Positive = Field(default=4.0, description="edges run from -limit to +limit; the rest is counted as outside")
+
+
+class Output(_Section):
+    """[output]"""
+
+    lags: LogSchedule = Field(default=LogSchedule(), description="lags at which P, the series and the histogram are taken")
+    snapshots: tuple[Positive, ...] = Field(
+        default=(), strict=False, description="lags of every origin at which the fields are stored"
+    )
+    snapshot_origins: Annotated[int, Field(ge=1)] = Field(default=1, description="only the first origins store snapshots")
+    first_event_maps: bool = Field(default=True, description="store the lag of the first event of every site, per origin")
+    histogram: Histogram = Field(default=Histogram())
+    checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")
+
+
+class Parameters(_Section):
+    """All parameters of a run, valid and frozen."""
+
+    lattice: Lattice = Lattice()
+    model: Epmq
+    engine: Sweep = Sweep()
+    run: Run = Field(default_factory=Run)
+    output: Output = Output()
+
+    @model_validator(mode="after")
+    def _together(self) -> "Parameters":
+        if self.engine.harmonics > 4 * min(self.lattice.size):
+            raise ValueError("engine.harmonics exceeds what the lattice resolves")
+        return self
+
+    def to_toml(self) -> str:
+        """The complete file, defaults filled in; reading it back gives equal parameters."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def _known_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """Keys allowed in the section at `location`."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return []
+        candidates = [field.annotation, *get_args(field.annotation)]
+        sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not sections:
+            return []
+        model = sections[0]
+    return list(model.model_fields)
+
+
+def _describe(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(Parameters, error["loc"][:-1])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"{key}: unknown key; {hint}"
+    if error["type"] == "missing":
+        return f"{key}: required, but not given"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    value = error["input"]
+    if isinstance(value, Mapping | BaseModel):
+        return f"{key}: {message}" if key else message
+    return f"{key} = {value!r}: must be {message}"
+
+
+def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") -> Parameters:
+    """Parameters from TOML `text`, with ``section.key=value`` overrides applied on top (values are TOML as well).
+
+    Raises
+    ------
+    ParameterError : one line per fault
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"{source}: not valid TOML: {error}") from None
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return Parameters.model_validate(values)
+    except ValidationError as error:
+        lines = dict.fromkeys(_describe(fault) for fault in error.errors())
+        raise ParameterError("\n".join(f"{source}: {line}" for line in lines)) from None
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set ``section.key=value``; a value that is no TOML is taken as a string, as the shell strips quotes."""
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise ParameterError(f"--set {override}: must be section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    section = values
+    for part in parts[:-1]:
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            raise ParameterError(f"--set {override}: {part} is not a section")
+    section[parts[-1]] = value
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Parameters:
+    """Parameters from the TOML file `path`; see `parse`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ParameterError(f"{path}: not a text file") from None
+    return parse(text, overrides, str(path))
