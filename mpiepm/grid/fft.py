@@ -88,6 +88,17 @@ def _cut(
                 position += rows
 
 
+@njit
+def _multiply_add(multiplier: np.ndarray, block: np.ndarray, total: np.ndarray, fresh: bool) -> None:
+    for i in range(block.shape[0]):
+        if fresh:
+            for j in range(block.shape[1]):
+                total[i, j] = multiplier[i, j] * block[i, j]
+        else:
+            for j in range(block.shape[1]):
+                total[i, j] += multiplier[i, j] * block[i, j]
+
+
 class _Exchange:
     """Where the tiles of `fields` fields lie in the two buffers of a transposition, and the message that swaps them.
 
@@ -198,14 +209,51 @@ class Transform:
         """Uninitialised spectrum (ky of this rank, Lx), or `fields` of them."""
         return _aligned((*(() if fields is None else (fields,)), *self.spectral_shape), self.complex)
 
+    def _exchange(self, fields: int) -> _Exchange:
+        if fields not in self._exchanges:
+            self._exchanges[fields] = _Exchange(self.domain.comm, self._rows, self._columns, fields, self.complex)
+        return self._exchanges[fields]
+
     def _stacked(self, field: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Exchange]:
         fields = field.reshape(-1, *self.domain.local_shape)
-        spectra = spectrum.reshape(-1, *self.spectral_shape)
-        if len(fields) not in self._exchanges:
-            self._exchanges[len(fields)] = _Exchange(
-                self.domain.comm, self._rows, self._columns, len(fields), self.complex
-            )
-        return fields, spectra, self._exchanges[len(fields)]
+        return fields, spectrum.reshape(-1, *self.spectral_shape), self._exchange(len(fields))
+
+    def sum_columns(self, column_values: np.ndarray) -> np.ndarray:
+        """Sum over all wave vectors, given sums over kx for this rank's ky: (..., ky of this rank) -> (...). Collective.
+
+        The half spectrum stands for the whole one: a column counts twice unless it is its own mirror image. Columns
+        are added in global order, so the result has the same bits on any number of ranks.
+        """
+        values = np.ascontiguousarray(np.moveaxis(column_values, -1, 0), dtype=np.float64)
+        size = values[0].size
+        everything = np.empty((int(self._columns[-1]), *values.shape[1:]))
+        counts, starts = np.diff(self._columns) * size, self._columns[:-1] * size
+        self.domain.comm.Allgatherv(values, [everything, counts, starts, MPI.DOUBLE])
+        total = np.zeros(values.shape[1:])
+        for ky, value in enumerate(everything):
+            total += value * (1.0 if ky == 0 or 2 * ky == self.domain.shape[1] else 2.0)
+        return total
+
+    def _send_rows(self, fields: np.ndarray, exchange: _Exchange) -> None:
+        """First half of a forward transform: along y, transposed into tiles, exchanged."""
+        for source, offsets in zip(fields, exchange.row_offsets, strict=True):
+            for first, block in _blocks(source, self._field):
+                self._field[: len(block)] = block
+                self._along_y()
+                _scatter(
+                    self._half, len(block), first, self._columns, offsets, self.domain.rank,
+                    exchange.by_rows, exchange.by_columns,
+                )  # fmt: skip
+        exchange.to_columns()
+
+    def _receive_columns(self, exchange: _Exchange, field: int, first: int, columns: int) -> np.ndarray:
+        """Second half of a forward transform, for a block of columns: the finished block, in scratch memory."""
+        _join(
+            exchange.by_columns, columns, first, self.spectral_shape[0], len(self._field),
+            self._rows, exchange.column_offsets[field], self._line,
+        )  # fmt: skip
+        self._along_x()
+        return self._line[:columns]
 
     def forward(self, field: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
         """Spectrum of a field, or of a stack of fields (k, local rows, Ly), into `spectrum`, which is returned.
@@ -213,19 +261,32 @@ class Transform:
         Collective. `field` is left as it is.
         """
         fields, spectra, exchange = self._stacked(field, spectrum)
-        own, width, height = self.domain.rank, self.spectral_shape[0], len(self._field)
-        by_rows, by_columns = exchange.by_rows, exchange.by_columns
-        for source, offsets in zip(fields, exchange.row_offsets, strict=True):
-            for first, block in _blocks(source, self._field):
-                self._field[: len(block)] = block
-                self._along_y()
-                _scatter(self._half, len(block), first, self._columns, offsets, own, by_rows, by_columns)
-        exchange.to_columns()
-        for target, offsets in zip(spectra, exchange.column_offsets, strict=True):
+        self._send_rows(fields, exchange)
+        for k, target in enumerate(spectra):
             for first, block in _blocks(target, self._line):
-                _join(by_columns, len(block), first, width, height, self._rows, offsets, self._line)
-                self._along_x()
-                block[:] = self._line[: len(block)]
+                block[:] = self._receive_columns(exchange, k, first, len(block))
+        return spectrum
+
+    def contract(self, fields: np.ndarray, multipliers: np.ndarray, spectrum: np.ndarray, *, add: bool) -> np.ndarray:
+        """sum_k multipliers[k] F[fields[k]] into `spectrum` (or added to it), which is returned.
+
+        The forward half of a convolution of several fields, fused: the spectra of the fields never leave the cache.
+
+        Parameters
+        ----------
+        fields : (k, local rows, Ly)
+        multipliers : real (k, ky of this rank, Lx)
+        spectrum : complex (ky of this rank, Lx)
+        add : keep what `spectrum` holds and add to it
+
+        Collective.
+        """
+        exchange = self._exchange(len(fields))
+        self._send_rows(fields, exchange)
+        for first, block in _blocks(spectrum, self._line):
+            for k in range(len(fields)):
+                line = self._receive_columns(exchange, k, first, len(block))
+                _multiply_add(multipliers[k, first : first + len(block)], line, block, not (add or k))
         return spectrum
 
     def backward(self, spectrum: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -234,17 +295,19 @@ class Transform:
         Collective. `spectrum` is left as it is. Unnormalised: backward(forward(f)) = Lx Ly f.
         """
         fields, spectra, exchange = self._stacked(field, spectrum)
-        own, width, height = self.domain.rank, self.spectral_shape[0], len(self._field)
-        by_rows, by_columns = exchange.by_rows, exchange.by_columns
+        height, width = len(self._field), self.spectral_shape[0]
         for source, offsets in zip(spectra, exchange.column_offsets, strict=True):
             for first, block in _blocks(source, self._line):
                 self._line[: len(block)] = block
                 self._back_along_x()
-                _cut(self._line, len(block), first, width, height, self._rows, offsets, by_columns)
+                _cut(self._line, len(block), first, width, height, self._rows, offsets, exchange.by_columns)
         exchange.to_rows()
         for target, offsets in zip(fields, exchange.row_offsets, strict=True):
             for first, block in _blocks(target, self._field):
-                _gather(by_rows, by_columns, len(block), first, self._columns, offsets, own, self._half)
+                _gather(
+                    exchange.by_rows, exchange.by_columns, len(block), first, self._columns, offsets,
+                    self.domain.rank, self._half,
+                )  # fmt: skip
                 self._back_along_y()
                 block[:] = self._field[: len(block)]
         return field

@@ -175,3 +175,11 @@ def coupling(shape: tuple[int, int], name: KernelName = "paper", angles: int = A
         kernel = exact_kernel(shape, psi, name)
         total += 0.5 * (np.sum(kernel**2) - 1.0)
     return total / angles
+
+
+def harmonic_sum(coefficients: np.ndarray, psi: np.ndarray) -> np.ndarray:
+    """c_0 + 2 sum_m [c_m cos(4 m psi) + s_m sin(4 m psi)] for coefficients (2M + 1,), at angles (n,)."""
+    total = np.full(len(psi), coefficients[0])
+    for m in range(1, (len(coefficients) + 1) // 2):
+        total += 2.0 * (coefficients[2 * m - 1] * np.cos(4 * m * psi) + coefficients[2 * m] * np.sin(4 * m * psi))
+    return total

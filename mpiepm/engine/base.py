@@ -1,0 +1,32 @@
+"""What every engine does: bring a state forward in time, exactly the same way wherever one stops."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from mpiepm.physics.state import Events, State
+
+
+class Engine(Protocol):
+    """Dynamics of the lattice on all ranks.
+
+    The path contract: the trajectory does not depend on the stops. `advance(state, s); advance(state, t)` performs the
+    same events as `advance(state, t)`, so outputs, progress and checkpoints change nothing.
+    """
+
+    def boundary(self, time: float) -> float:
+        """Earliest time >= `time` (sweeps since the origin) at which the engine can stop; the same on all ranks."""
+
+    def advance(self, state: State, until: float) -> Iterator[Events]:
+        """Bring `state` to `until`, which must be a `boundary`, handing out the events performed on the way. Collective.
+
+        Every rank is handed the same number of batches, with the events of its own rows.
+        """
+
+    def begin_origin(self) -> None:
+        """The present has become the new origin of time."""
+
+    def save(self) -> dict[str, Any]:
+        """Counters for a checkpoint, the same on all ranks."""
+
+    def restore(self, scalars: dict[str, Any]) -> None:
+        """Undo `save`."""

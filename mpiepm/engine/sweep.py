@@ -1,0 +1,169 @@
+"""Sweep engine: windows of fixed length, one redistribution each; the work-horse where activity is high.
+
+Within a window every site attempts at rate 1 and fires with probability w(sigma) (`physics.epmq`), so that it fires at
+rate w; an event drops the stress of its own site at once, and the site may fire again. What the events do to the
+other sites is added at the end of the window, by distributed transforms (`engine.redistribution`). Without elasticity
+the dynamics is therefore exact for any window; with it the window is the only approximation.
+
+An empty window changes nothing, so nothing is exchanged for it but a look ahead: every rank searches its own next
+window with an event, and the earliest of all ranks is the next one performed.
+
+Draws belong to (seed, row, window, attempt): the trajectory is the same on any number of ranks.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.jit import njit
+from mpiepm.core.params import Parameters
+from mpiepm.core.streams import Stream
+from mpiepm.engine.redistribution import Redistribution
+from mpiepm.grid.domain import Domain
+from mpiepm.grid.rng import exponential, philox, uniform
+from mpiepm.physics.epmq import rate, stress_drop
+from mpiepm.physics.state import Events, State
+
+_ATTEMPT, _EVENT = int(Stream.SWEEP_ATTEMPT), int(Stream.SWEEP_EVENT)
+_LONGEST_LOOK_AHEAD = 1 << 20
+
+
+@njit
+def _window_events(
+    stress: np.ndarray, first_row: int, number: int, window: float, seed: int,
+    temperature: float, threshold: float, stiffness: float, exponent: float, mean_drop: float,
+    row: np.ndarray, column: np.ndarray, time: np.ndarray, drop: np.ndarray, angle: np.ndarray,
+) -> int:  # fmt: skip
+    """Events of window `number` on these rows, as a pure function of the stress at its start.
+
+    Returns their number, or -1 if the output arrays are too short.
+    """
+    rows, columns = stress.shape
+    n = 0
+    for i in range(rows):
+        line = stress[i]
+        copied = False
+        t = 0.0
+        attempt = 0
+        while True:
+            # a row attempts at rate Ly; whose turn it is, and whether it fires
+            w0, w1, w2, _ = philox(seed, _ATTEMPT, attempt, first_row + i, number, 0)
+            t += exponential(w0) / columns
+            if t >= window:
+                break
+            j = int(uniform(w1) * columns)
+            s = line[j]
+            if uniform(w2) < rate(s, temperature, threshold, stiffness, exponent):
+                if n == row.size:
+                    return -1
+                if not copied:
+                    line = line.copy()
+                    copied = True
+                w0, w1, _, _ = philox(seed, _EVENT, attempt, first_row + i, number, 0)
+                delta = stress_drop(s, mean_drop * exponential(w0), threshold)
+                line[j] = s - delta
+                row[n], column[n], time[n], drop[n] = first_row + i, j, t, delta
+                angle[n] = 0.5 * math.pi * uniform(w1)
+                n += 1
+            attempt += 1
+    return n
+
+
+@njit
+def _drop_own_stress(
+    first_row: int, row: np.ndarray, column: np.ndarray, drop: np.ndarray, shear_modulus: float,
+    stress: np.ndarray, plastic_strain: np.ndarray,
+) -> None:  # fmt: skip
+    for e in range(row.size):
+        i, j = row[e] - first_row, column[e]
+        stress[i, j] -= drop[e]
+        plastic_strain[i, j] += drop[e] / shear_modulus
+
+
+class SweepEngine:
+    """Batched windows on the slabs of `domain`; see the module's text. Construction is collective."""
+
+    def __init__(self, domain: Domain, params: Parameters) -> None:
+        model = params.model
+        self.domain = domain
+        self.window = params.engine.window
+        self._seed = params.run.seed
+        self._physics = (
+            model.temperature, model.threshold, model.stiffness, model.barrier_exponent, model.mean_drop,
+        )  # fmt: skip
+        self._shear_modulus = model.shear_modulus
+        self._redistribution = Redistribution(domain, model, params.engine) if model.elasticity else None
+        self._number = 0   # windows since the start of the run: names the draws
+        self._elapsed = 0  # windows since the origin: the clock
+        self._look_ahead = 1
+        self._reserve(1024)
+
+    def _reserve(self, capacity: int) -> None:
+        self._row, self._column = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+        self._time, self._drop, self._angle = np.empty(capacity), np.empty(capacity), np.empty(capacity)
+
+    def boundary(self, time: float) -> float:
+        """End of the window that holds `time`."""
+        return math.ceil(time / self.window - 1e-9) * self.window
+
+    def begin_origin(self) -> None:
+        """Start the clock anew; the draws go on."""
+        self._elapsed = 0
+
+    def save(self) -> dict[str, Any]:
+        """Counters for a checkpoint."""
+        return {"number": self._number, "elapsed": self._elapsed}
+
+    def restore(self, scalars: dict[str, Any]) -> None:
+        """Undo `save`."""
+        self._number, self._elapsed = scalars["number"], scalars["elapsed"]
+
+    def _find(self, stress: np.ndarray, number: int) -> int:
+        """Number of events of window `number` on this rank, left in the buffers."""
+        while True:
+            found = _window_events(
+                stress, self.domain.first_row, number, self.window, self._seed, *self._physics,
+                self._row, self._column, self._time, self._drop, self._angle,
+            )  # fmt: skip
+            if found >= 0:
+                return found
+            self._reserve(2 * len(self._row))
+
+    def _events(self, found: int) -> Events:
+        start = self._elapsed * self.window
+        return Events(
+            self._row[:found], self._column[:found], start + self._time[:found], self._drop[:found], self._angle[:found]
+        )
+
+    def advance(self, state: State, until: float) -> Iterator[Events]:
+        """See `engine.base.Engine`: one batch of events for each window that has any."""
+        target = round(until / self.window)
+        while self._elapsed < target:
+            limit = min(self._look_ahead, target - self._elapsed)
+            found, empty = 0, 0
+            while empty < limit and (found := self._find(state.stress, self._number + empty)) == 0:
+                empty += 1
+            skipped = self.domain.minimum(empty)
+            self._number += skipped
+            self._elapsed += skipped
+            if skipped == limit:
+                self._look_ahead = min(2 * self._look_ahead, _LONGEST_LOOK_AHEAD)
+                continue
+            self._look_ahead = 1
+            events = self._events(found if empty == skipped else 0)
+            self._perform(events, state)
+            self._number += 1
+            self._elapsed += 1
+            yield events
+        state.time = target * self.window
+
+    def _perform(self, events: Events, state: State) -> None:
+        _drop_own_stress(
+            self.domain.first_row, events.row, events.column, events.drop, self._shear_modulus,
+            state.stress, state.plastic_strain,
+        )  # fmt: skip
+        if self._redistribution is not None:
+            self._redistribution.spread(events, state.stress)
+        state.events += int(self.domain.sum_counts(len(events)))
