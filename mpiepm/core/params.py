@@ -133,12 +133,6 @@ class Parameters(_Section):
     run: Run = Field(default_factory=Run)
     output: Output = Output()
 
-    @model_validator(mode="after")
-    def _together(self) -> "Parameters":
-        if self.engine.harmonics > 4 * min(self.lattice.size):
-            raise ValueError("engine.harmonics exceeds what the lattice resolves")
-        return self
-
     def to_toml(self) -> str:
         """The complete file, defaults filled in; reading it back gives equal parameters."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -105,8 +105,13 @@ class SweepEngine:
         self._time, self._drop, self._angle = np.empty(capacity), np.empty(capacity), np.empty(capacity)
 
     def boundary(self, time: float) -> float:
-        """End of the window that holds `time`."""
-        return math.ceil(time / self.window - 1e-9) * self.window
+        """End of the window that holds `time`; `time` itself if it is the end of one."""
+        windows = math.ceil(time / self.window)
+        while windows * self.window < time:  # the quotient may be rounded either way
+            windows += 1
+        while (windows - 1) * self.window >= time:
+            windows -= 1
+        return windows * self.window
 
     def begin_origin(self) -> None:
         """Start the clock anew; the draws go on."""

@@ -1,0 +1,180 @@
+"""The command line: ``mpiepm run | analyse | figure | info``.
+
+Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched).
+"""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from mpiepm import __version__
+from mpiepm.core.params import ParameterError
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+BAD_INPUT = 2
+
+_EXAMPLES = """\
+examples:
+  mpiepm run params.toml --out results/first
+  mpirun -n 4 mpiepm run params.toml --out results/cold --set model.temperature=0.02 --set lattice.size=[512,512]
+  mpirun -n 2 mpiepm run --out results/cold --resume
+  mpiepm analyse results/first results/second
+  mpiepm figure overview results/first --out first.png
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="mpiepm", formatter_class=raw, epilog=_EXAMPLES,
+        description="Thermal elastoplastic models on a 2D lattice, distributed over MPI ranks.",
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"mpiepm {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    run = commands.add_parser(
+        "run", help="run a simulation", formatter_class=raw, epilog=_EXAMPLES,
+        description="Run the simulation of a parameter file. Start it with mpirun for more than one rank.",
+    )  # fmt: skip
+    run.add_argument("params", type=Path, nargs="?", help="parameter file (TOML); not needed with --resume")
+    run.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
+    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                     help="override a parameter by its dotted name; may be repeated")  # fmt: skip
+    mode = run.add_mutually_exclusive_group()
+    mode.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in DIR")
+    mode.add_argument("--overwrite", action="store_true", help="drop the run that DIR holds")
+    run.add_argument("--quiet", action="store_true", help="no progress line, no table at the end")
+
+    analyse = commands.add_parser(
+        "analyse", help="table of relaxation time, chi4 peak and yield rate",
+        description="tau_alpha, the peak of chi4 and the yield rate of finished runs, with jackknife errors.",
+    )  # fmt: skip
+    analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR")
+
+    figure = commands.add_parser("figure", help="draw a figure from an archive")
+    figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
+    figure.add_argument("folder", type=Path, metavar="DIR")
+    figure.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/NAME.png")
+
+    info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
+    info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+    from mpiepm.core.params import load
+    from mpiepm.io import rundir
+
+    folder = arguments.out
+    outcome: object = None
+    if comm.rank == 0:
+        try:
+            if folder is None and arguments.params is None:
+                raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
+            folder = folder or Path("results") / arguments.params.stem
+            params = load(arguments.params, arguments.overrides) if arguments.params else None
+            if params is None and arguments.overrides:
+                raise ParameterError("--set: needs a parameter file")
+            if params is not None:
+                _check_ranks(params.lattice.size, comm.size)
+            params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
+            _check_ranks(params.lattice.size, comm.size)
+            outcome = (params.to_toml(), resume, folder)
+        except ParameterError as error:
+            outcome = error
+    outcome = comm.bcast(outcome)
+    if isinstance(outcome, ParameterError):
+        raise outcome
+    assert isinstance(outcome, tuple)
+    text, resume, folder = outcome
+    _simulate(text, folder, resume, arguments.quiet, comm)
+
+
+def _check_ranks(shape: tuple[int, int], ranks: int) -> None:
+    from mpiepm.grid.domain import max_ranks
+
+    if ranks > max_ranks(shape):
+        raise ParameterError(f"lattice.size = {list(shape)}: {ranks} ranks are too many, must be at most {max_ranks(shape)}")
+
+
+def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm") -> None:
+    from mpiepm.core.params import parse
+    from mpiepm.io import rundir
+
+    if resume and comm.bcast(rundir.is_finished(folder)):
+        if comm.rank == 0:
+            print(f"{folder}: the run is finished, nothing to resume")
+        return
+    params = parse(text)
+    from mpiepm import simulation
+    from mpiepm.grid.domain import Domain
+    from mpiepm.warmup import compile_in_turn
+
+    compile_in_turn(comm, params)
+    simulation.run(Domain(params.lattice.size, comm), params, folder, resume=resume, quiet=quiet)
+    if comm.rank == 0 and not quiet:
+        from mpiepm.analysis.table import summary
+
+        print(summary([folder]))
+
+
+def _info(folder: Path | None) -> None:
+    from mpiepm.io.provenance import software
+
+    if folder is None:
+        for name, version in software().items():
+            print(f"{name:14s} {version}")
+        return
+    from mpiepm.analysis.table import describe
+
+    print(describe(folder))
+
+
+def _figure(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.overview import overview
+
+    path = arguments.out or arguments.folder / f"{arguments.name}.png"
+    overview(arguments.folder, path)
+    print(path)
+
+
+def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+    if arguments.command == "run":
+        _run(arguments, comm)
+    elif comm.rank == 0:
+        if arguments.command == "analyse":
+            from mpiepm.analysis.table import summary
+
+            print(summary(arguments.folders))
+        elif arguments.command == "figure":
+            _figure(arguments)
+        else:
+            _info(arguments.folder)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
+    arguments = _parser().parse_args(argv)
+    from mpi4py import MPI
+
+    comm = MPI.COMM_WORLD
+    try:
+        _dispatch(arguments, comm)
+    except ParameterError as error:
+        if comm.rank == 0:
+            print(f"mpiepm: {error}", file=sys.stderr)
+        sys.stderr.flush()
+        sys.exit(BAD_INPUT)
+    except BaseException:
+        print(f"mpiepm: rank {comm.rank} of {comm.size} failed:", file=sys.stderr)
+        traceback.print_exc()
+        sys.stderr.flush()
+        if comm.size > 1:
+            comm.Abort(1)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,62 @@
+"""Schedules are values: when something is due, as a function of time alone, so that looking never changes a run."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Schedule(Protocol):
+    """An ascending sequence of times."""
+
+    def after(self, time: float) -> float:
+        """First scheduled time > `time`; infinity if there is none."""
+
+
+@dataclass(frozen=True)
+class LogSpaced:
+    """first * 10 ** (k / per_decade), k = 0, 1, 2, ..."""
+
+    first: float
+    per_decade: int
+
+    def value(self, k: int) -> float:
+        """Scheduled time number `k`."""
+        return float(self.first * 10.0 ** (k / self.per_decade))
+
+    def after(self, time: float) -> float:
+        """First scheduled time > `time`."""
+        if time < self.first:
+            return self.first
+        k = max(0, math.floor(math.log10(time / self.first) * self.per_decade) - 1)  # at or below, whatever the rounding
+        while self.value(k) <= time:
+            k += 1
+        return self.value(k)
+
+
+@dataclass(frozen=True)
+class At:
+    """The given times, ascending."""
+
+    times: tuple[float, ...]
+
+    def after(self, time: float) -> float:
+        """First of the times that is > `time`, or infinity."""
+        return next((t for t in self.times if t > time), math.inf)
+
+
+@dataclass(frozen=True)
+class Never:
+    """No time at all."""
+
+    def after(self, time: float) -> float:
+        """Infinity."""
+        return math.inf
+
+
+def due(schedule: Schedule, since: float, now: float) -> Iterator[float]:
+    """Scheduled times t with since < t <= now."""
+    time = schedule.after(since)
+    while time <= now:
+        yield time
+        time = schedule.after(time)

@@ -1,0 +1,141 @@
+"""The archive of a run: one HDF5 file, whatever the number of ranks, with named dimensions and units.
+
+Records wait in memory; at a checkpoint those of a long run move to a numbered segment in ``journal/``, written once and
+never touched again. `finish` joins segments and memory into ``archive.h5`` and removes the journal. A run killed at any
+moment therefore loses nothing that its newest checkpoint knows of.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mpiepm.grid.domain import Domain
+from mpiepm.io import hdf5
+from mpiepm.io.hdf5 import Dataset
+from mpiepm.observe.base import Variable
+
+SCHEMA = "mpiepm archive 1"
+NAME = "archive.h5"
+_MEMORY_BYTES = 256 * 1024**2
+_UNITS = {
+    "persistence/lag": ("lag", "sweeps", "since the origin"),
+    "histograms/stress/edges": ("edge", "sigma_c", "edges of the bins"),
+}
+
+
+class Archive:
+    """Collects the records of all observers and writes them. All methods but `record` are collective.
+
+    Parameters
+    ----------
+    variables : what will be recorded
+    segments : number of journal segments that belong to the trajectory (0, or from the checkpoint)
+    """
+
+    def __init__(self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: int = 0) -> None:
+        self.folder, self.domain = folder, domain
+        self.variables = {variable.name: variable for variable in variables}
+        self.segments = segments
+        self._records: dict[str, list[np.ndarray]] = {name: [] for name in self.variables}
+        self._bytes = 0
+
+    def record(self, name: str, value: np.ndarray | float | int) -> None:
+        """Add an entry to variable `name`: this rank's rows if it is distributed, else the same value on all ranks."""
+        row = np.asarray(value, dtype=self.variables[name].dtype)
+        self._records[name].append(row)
+        self._bytes += row.nbytes
+
+    @property
+    def full(self) -> bool:
+        """Do the records of some rank take so much memory that they should be flushed? The same on all ranks."""
+        return bool(self.domain.comm.allreduce(self._bytes, max) > _MEMORY_BYTES)
+
+    def _segment(self, number: int) -> Path:
+        return self.folder / "journal" / f"{number:06d}.h5"
+
+    def flush(self) -> None:
+        """Move what is in memory to the next segment, if there is anything."""
+        if not any(self._records.values()):
+            return
+        if self.domain.rank == 0:
+            self._segment(0).parent.mkdir(exist_ok=True)
+        self.domain.comm.Barrier()
+        contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
+        hdf5.write(self._segment(self.segments), self.domain, _separate_dimensions(contents), {"schema": SCHEMA})
+        self.segments += 1
+        self._bytes = 0
+        for rows in self._records.values():
+            rows.clear()
+
+    def _dataset(self, variable: Variable, rows: Sequence[Any]) -> Dataset:
+        attributes = {"units": variable.units, "description": variable.description}
+        if variable.distributed:
+            return Dataset(variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes)
+        if variable.ragged:
+            length = max((len(row) for row in rows), default=0)
+            values = np.full((len(rows), length), np.nan, variable.dtype)
+            for k, row in enumerate(rows):
+                values[k, : len(row)] = row
+        else:
+            values = np.array(rows, variable.dtype)
+        return Dataset(variable.dims, values, attributes=attributes)
+
+    def _read_rows(self, number: int, name: str, k: int) -> np.ndarray:
+        with h5py.File(self._segment(number), "r") as file:
+            rows: np.ndarray = file[name][k, self.domain.rows]
+            return rows
+
+    def _all_records(self, variable: Variable) -> list[Any]:
+        """Records of all segments and of the memory, in the order in which they were made; fields are read when used."""
+        rows: list[Any] = []
+        for number in range(self.segments):
+            with h5py.File(self._segment(number), "r") as file:
+                if variable.name not in file:
+                    continue
+                for k in range(file[variable.name].shape[0]):
+                    if variable.distributed:
+                        rows.append(partial(self._read_rows, number, variable.name, k))
+                    elif variable.ragged:
+                        row = file[variable.name][k]
+                        rows.append(row[: len(row) - int(np.isnan(row[::-1]).cumprod().sum())])
+                    else:
+                        rows.append(file[variable.name][k])
+        return rows + self._records[variable.name]
+
+    def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
+        """Write ``archive.h5`` with everything recorded and the `constants`, then remove the journal."""
+        contents = {}
+        for name, values in constants.items():
+            dimension, units, description = _UNITS[name]
+            contents[name] = Dataset((dimension,), values, attributes={"units": units, "description": description})
+        for variable in self.variables.values():
+            rows = self._all_records(variable)
+            if rows:
+                contents[variable.name] = self._dataset(variable, rows)
+        hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes})
+        if self.domain.rank == 0:
+            remove_journal(self.folder)
+        self.domain.comm.Barrier()
+
+
+def remove_journal(folder: Path) -> None:
+    """Delete the segments and their folder, and nothing else in it."""
+    for path in sorted((folder / "journal").glob("[0-9]*.h5*")):
+        path.unlink()
+    if (folder / "journal").is_dir() and not any((folder / "journal").iterdir()):
+        (folder / "journal").rmdir()
+
+
+def _separate_dimensions(contents: dict[str, Dataset]) -> dict[str, Dataset]:
+    """A segment may hold three records of one variable and two of another: no dimension is shared but x and y."""
+    return {
+        name: Dataset(
+            tuple(d if d in ("x", "y") else f"{name.rpartition('/')[2]}_{d}" for d in dataset.dims),
+            dataset.values, dataset.slabs, dataset.dtype, dataset.attributes,
+        )
+        for name, dataset in contents.items()
+    }  # fmt: skip

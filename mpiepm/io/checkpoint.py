@@ -1,0 +1,92 @@
+"""Checkpoints: the whole state of a run in one HDF5 file, readable on any number of ranks.
+
+Fields lie in the file as they lie on the lattice; everything else is one JSON text, in which Python's floats and
+integers survive to the bit. The newest two are kept while a run is unfinished.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from mpiepm.core.params import ParameterError
+from mpiepm.grid.domain import Domain
+from mpiepm.io import hdf5
+from mpiepm.io.hdf5 import Dataset
+
+SCHEMA = "mpiepm checkpoint 1"
+KEEP = 2
+
+
+class Saveable(Protocol):
+    """A part of the run with scalars and fields of its own."""
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Scalars (JSON) and fields (local rows, Ly)."""
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+
+
+def existing(folder: Path) -> list[Path]:
+    """Complete checkpoints in a run directory, newest first."""
+    found = [path for path in folder.glob("checkpoint-*.h5") if re.fullmatch(r"checkpoint-\d{6}\.h5", path.name)]
+    return sorted(found, reverse=True)
+
+
+def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable], header: dict[str, Any]) -> None:
+    """Write checkpoint `number` and remove all but the newest `KEEP`. Collective.
+
+    Raises
+    ------
+    OSError : on all ranks; the older checkpoints are untouched
+    """
+    scalars: dict[str, Any] = {}
+    contents: dict[str, Dataset] = {}
+    for name, part in parts.items():
+        scalars[name], fields = part.save()
+        for key, slab in fields.items():
+            dims = (f"{name}_{key}_one", "x", "y")
+            contents[f"{name}/{key}"] = Dataset(dims, slabs=[slab], dtype=slab.dtype.str)
+    text = json.dumps({"header": header, "parts": scalars})
+    hdf5.write(folder / f"checkpoint-{number:06d}.h5", domain, contents, {"schema": SCHEMA, "scalars": text})
+    if domain.rank == 0:
+        for old in existing(folder)[KEEP:]:
+            old.unlink()
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """What `write` was given as header.
+
+    Raises
+    ------
+    ParameterError : if the file is no checkpoint of this schema
+    """
+    header: dict[str, Any] = _scalars(path)["header"]
+    return header
+
+
+def _scalars(path: Path) -> dict[str, Any]:
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs["schema"] != SCHEMA:
+                raise ParameterError(f"{path}: is {file.attrs['schema']!r}, this program reads {SCHEMA!r}")
+            result: dict[str, Any] = json.loads(file.attrs["scalars"])
+            return result
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise ParameterError(f"{path}: not a readable checkpoint: {error}") from None
+
+
+def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
+    """Bring all parts to what the checkpoint holds; every rank reads its own rows."""
+    scalars = _scalars(path)["parts"]
+    with h5py.File(path, "r") as file:
+        for name, part in parts.items():
+            stored = file[name].items() if name in file else ()
+            fields = {key: dataset[0, domain.rows] for key, dataset in stored if dataset.ndim == 3}
+            part.restore(scalars[name], fields)

@@ -1,0 +1,55 @@
+"""Where a result comes from: programs, libraries, machines, command line; one entry for each stretch of a run."""
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+from mpi4py import MPI
+
+from mpiepm import __version__
+
+_PACKAGES = ("numpy", "numba", "mpi4py", "mpi4py-fft", "h5py", "h5netcdf", "pydantic")
+
+
+def git_revision() -> str:
+    """Revision of the source tree, with a mark if it was modified; "unknown" outside a repository."""
+    folder = Path(__file__).resolve().parents[2]
+    try:
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def software() -> dict[str, str]:
+    """Versions of everything that takes part."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {
+        "mpiepm": __version__,
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "mpi": MPI.Get_library_version().splitlines()[0].split(",")[0].strip("\0 "),
+        "hdf5": h5py.version.hdf5_version,
+        "parallel_hdf5": "yes" if h5py.get_config().mpi else "no",
+        **versions,
+    }
+
+
+def stretch(comm: MPI.Intracomm) -> dict[str, Any]:
+    """Provenance of the stretch of a run that begins now; `wall_time` is filled in as it goes. Collective."""
+    hosts = comm.allgather(MPI.Get_processor_name())
+    entry = {
+        **(software() if comm.rank == 0 else {}),
+        "ranks": comm.size,
+        "hosts": sorted(set(hosts)),
+        "command": " ".join(sys.argv),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "wall_time": 0.0,
+    }
+    result: dict[str, Any] = comm.bcast(entry)
+    return result

@@ -1,0 +1,75 @@
+"""What every observer does: look at the state at scheduled lags, or receive the events, and record what it saw.
+
+An observer never changes the state, and what it records does not depend on the number of ranks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.schedule import Never, Schedule
+from mpiepm.physics.state import Events, State
+
+Record = Callable[[str, np.ndarray | float | int], None]
+EQUILIBRATION = -1  # the number of the origin while the start is being discarded
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the archive; every record adds an entry along its first dimension.
+
+    Attributes
+    ----------
+    name : path in the file;  dims : names of its dimensions, in the order of the array
+    dtype, units, description : of the values
+    distributed : each record is this rank's rows of a field (x, y); otherwise the same on all ranks
+    ragged : records may differ in length; short ones are filled up with NaN
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    description: str
+    distributed: bool = False
+    ragged: bool = False
+
+
+class Observer:
+    """An observer of nothing: the methods that the simulation calls, to be overridden. All are collective.
+
+    Attributes
+    ----------
+    name : section of the checkpoint
+    variables : what it records
+    schedule : lags (sweeps since the origin) at which `sample` is called
+    """
+
+    name: str = ""
+    variables: tuple[Variable, ...] = ()
+    schedule: Schedule = Never()
+
+    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+        """A phase begins: an origin, or EQUILIBRATION."""
+
+    def receive(self, events: Events) -> None:
+        """Events of this rank's rows have happened; the arrays are only valid during the call."""
+
+    def sample(self, state: State, lag: float, record: Record) -> None:
+        """The scheduled `lag` has passed: state.time is the first boundary of the engine at or after it."""
+
+    def end_origin(self, state: State, record: Record) -> None:
+        """The phase ends."""
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Scalars and fields for a checkpoint."""
+        return {}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Variables that are no records, known from the start: coordinates, bin edges."""
+        return {}

@@ -1,0 +1,97 @@
+"""Series in time: yield rate and moments of the stress, through equilibration and all origins; and the origins' table.
+
+The yield rate Gamma is the number of events per site and sweep since the entry before.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.schedule import Schedule
+from mpiepm.grid.domain import Domain
+from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.physics.state import State
+
+
+def _series(name: str, dtype: str, units: str, description: str) -> Variable:
+    return Variable(f"series/{name}", ("entry",), dtype, units, description)
+
+
+class Series(Observer):
+    """Yield rate, mean and variance of the stress at every scheduled lag."""
+
+    name = "series"
+    variables = (
+        _series("time", "f8", "sweeps", "since the start of the run"),
+        _series("origin", "i8", "1", "number of the origin, -1 while equilibrating"),
+        _series("lag", "f8", "sweeps", "since the origin"),
+        _series("events", "i8", "1", "since the start of the run, on the whole lattice"),
+        _series("yield_rate", "f8", "1/sweep", "events per site and sweep since the entry before"),
+        _series("mean_stress", "f8", "sigma_c", "mean over sites"),
+        _series("stress_variance", "f8", "sigma_c^2", "variance over sites"),
+    )
+
+    def __init__(self, domain: Domain, schedule: Schedule) -> None:
+        self.domain = domain
+        self.schedule = schedule
+        self._origin = EQUILIBRATION
+        self._last = (0.0, 0)  # time since the origin, events, at the entry before
+
+    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+        """Rates count from here."""
+        self._origin = origin
+        self._last = (0.0, state.events)
+
+    def sample(self, state: State, lag: float, record: Record) -> None:
+        """Record the present, once for each boundary of the engine even if several lags fall before it."""
+        last_time, last_events = self._last
+        if state.time <= last_time:
+            return
+        mean = self.domain.sum_power(state.stress) / self.domain.sites
+        square = self.domain.sum_power(state.stress, 2) / self.domain.sites
+        rate = (state.events - last_events) / (self.domain.sites * (state.time - last_time))
+        self._last = (state.time, state.events)
+        values = (state.origin_time + state.time, self._origin, state.time, state.events, rate, mean, square - mean**2)
+        for variable, value in zip(self.variables, values, strict=True):
+            record(variable.name, value)
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What the next rate counts from."""
+        return {"origin": self._origin, "last": list(self._last)}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._origin, self._last = scalars["origin"], tuple(scalars["last"])
+
+
+class Origins(Observer):
+    """Start, duration and number of events of every origin: 1 / Gamma = duration * sites / events."""
+
+    name = "origins"
+    variables = (
+        Variable("origins/time", ("origin",), "f8", "sweeps", "of the origin, since the start of the run"),
+        Variable("origins/duration", ("origin",), "f8", "sweeps", "from the origin to its end"),
+        Variable("origins/events", ("origin",), "i8", "1", "on the whole lattice, from the origin to its end"),
+    )
+
+    def __init__(self) -> None:
+        self._origin, self._events = EQUILIBRATION, 0
+
+    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+        """Count from here."""
+        self._origin, self._events = origin, state.events
+
+    def end_origin(self, state: State, record: Record) -> None:
+        """Record the origin."""
+        if self._origin != EQUILIBRATION:
+            record("origins/time", state.origin_time)
+            record("origins/duration", state.time)
+            record("origins/events", state.events - self._events)
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Where the count began."""
+        return {"origin": self._origin, "events": self._events}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._origin, self._events = scalars["origin"], scalars["events"]

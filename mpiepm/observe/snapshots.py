@@ -1,0 +1,54 @@
+"""Snapshots of the fields at given lags of the first origins: stress, plastic strain, persistence map."""
+
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.schedule import At
+from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.persistence import Persistence
+from mpiepm.physics.state import State
+
+
+class Snapshots(Observer):
+    """The three fields at each of `lags`, for the first `origins` origins."""
+
+    name = "snapshots"
+    variables = (
+        Variable("fields/time", ("snapshot",), "f8", "sweeps", "since the start of the run"),
+        Variable("fields/origin", ("snapshot",), "i8", "1", "number of the origin"),
+        Variable("fields/lag", ("snapshot",), "f8", "sweeps", "since the origin"),
+        Variable("fields/stress", ("snapshot", "x", "y"), "f8", "sigma_c", "local stress", distributed=True),
+        Variable("fields/plastic_strain", ("snapshot", "x", "y"), "f8", "sigma_c/mu", "local plastic strain",
+                 distributed=True),
+        Variable("fields/persistence", ("snapshot", "x", "y"), "i1", "1", "1 where no event since the origin",
+                 distributed=True),
+    )  # fmt: skip
+
+    def __init__(self, lags: tuple[float, ...], origins: int, persistence: Persistence) -> None:
+        self.schedule = At(tuple(sorted(lags)))
+        self._origins, self._persistence = origins, persistence
+        self._origin = EQUILIBRATION
+
+    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+        """Remember which origin it is."""
+        self._origin = origin
+
+    def sample(self, state: State, lag: float, record: Record) -> None:
+        """Record the present."""
+        if not 0 <= self._origin < self._origins:
+            return
+        record("fields/time", state.origin_time + state.time)
+        record("fields/origin", self._origin)
+        record("fields/lag", state.time)
+        record("fields/stress", state.stress.copy())
+        record("fields/plastic_strain", state.plastic_strain.copy())
+        record("fields/persistence", (self._persistence.first_event_time > state.time).astype("i1"))
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The origin."""
+        return {"origin": self._origin}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._origin = scalars["origin"]

@@ -1,0 +1,90 @@
+"""What a running simulation tells: a line on the terminal that renews itself, and the run's log."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpiepm.observe.base import EQUILIBRATION
+
+if TYPE_CHECKING:
+    from mpiepm.simulation import Simulation
+
+INTERVAL = 1.0            # seconds between renewals of the line
+LOG_INTERVAL = 600.0      # and between lines in the log
+_EVENTS_PER_ORIGIN = 3.0  # per site: a first guess, until an origin has been measured
+
+
+class Progress:
+    """Progress of `simulation`, told by rank 0 only; on the terminal only if it is one."""
+
+    def __init__(self, simulation: "Simulation", log: Path, *, quiet: bool) -> None:
+        self._simulation = simulation
+        self._active = simulation.domain.rank == 0
+        self._terminal = self._active and not quiet and sys.stderr.isatty()
+        self._start = self._shown = self._logged = time.monotonic()
+        self._first_events = simulation.state.events
+        self._origin_events: dict[int, int] = {}
+        self._log = logging.getLogger("mpiepm.run")
+        if self._active:
+            self._log.setLevel(logging.INFO)
+            self._log.propagate = False
+            for old in list(self._log.handlers):
+                self._log.removeHandler(old)
+            handler = logging.FileHandler(log, encoding="utf-8")
+            handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+            self._log.addHandler(handler)
+            shape, ranks = simulation.domain.shape, simulation.domain.size
+            self.say(f"start: lattice {shape[0]} x {shape[1]}, {ranks} ranks, {simulation.state.events} events so far")
+
+    def say(self, message: str) -> None:
+        """A line in the log."""
+        if self._active:
+            self._log.info(message)
+
+    def _status(self, now: float) -> str:
+        simulation, state = self._simulation, self._simulation.state
+        run, origin, sites = simulation.params.run, simulation.phases.origin, simulation.domain.sites
+        self._origin_events.setdefault(origin, state.events)
+        speed = (state.events - self._first_events) / max(now - self._start, 1e-9)
+        if origin == EQUILIBRATION:
+            where = f"equilibrating, t = {state.time:.4g}, {state.events / sites:.2f} events/site"
+        else:
+            where = f"origin {origin + 1}/{run.origins}, t = {state.time:.4g}, P = {simulation.persistence.current:.3f}"
+        measured = [o for o in self._origin_events if 0 <= o < origin]
+        begun = self._origin_events.get(0, state.events)
+        here = self._origin_events[origin]
+        each = (here - begun) / len(measured) if measured else _EVENTS_PER_ORIGIN * sites
+        left = (run.origins - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
+        if origin == EQUILIBRATION and run.equilibrate.events_per_site is not None:
+            left += run.equilibrate.events_per_site * sites - state.events
+        remaining = _duration(max(left, 0.0) / speed) if speed > 0 else "?"
+        return f"{where}, {speed:.3g} events/s, about {remaining} left"
+
+    def update(self) -> None:
+        """Renew the line and the log, if it is time."""
+        now = time.monotonic()
+        if not self._active or now - self._shown < INTERVAL:
+            return
+        self._shown = now
+        status = self._status(now)
+        if self._terminal:
+            print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
+        if now - self._logged >= LOG_INTERVAL:
+            self._logged = now
+            self.say(status)
+
+    def finish(self) -> None:
+        """The run is complete."""
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self.say(f"finished: {self._simulation.state.events} events")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"

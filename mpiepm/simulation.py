@@ -1,0 +1,240 @@
+"""Assemble a run and run it: the loop fits on one screen."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.params import Parameters
+from mpiepm.core.schedule import LogSpaced, due
+from mpiepm.core.streams import Stream
+from mpiepm.engine.base import Engine
+from mpiepm.engine.sweep import SweepEngine
+from mpiepm.grid.domain import Domain
+from mpiepm.grid.rng import standard_normal
+from mpiepm.io import checkpoint, rundir
+from mpiepm.io.archive import Archive
+from mpiepm.io.provenance import stretch
+from mpiepm.observe.base import EQUILIBRATION, Observer, Record
+from mpiepm.observe.histogram import StressHistogram
+from mpiepm.observe.persistence import Persistence
+from mpiepm.observe.series import Origins, Series
+from mpiepm.observe.snapshots import Snapshots
+from mpiepm.physics.state import State
+from mpiepm.progress import Progress
+
+HEARTBEAT = 1.0  # seconds of wall clock between looks at the clock, roughly
+
+
+@dataclass
+class Phases:
+    """Where the run stands: equilibrating (origin -1), at an origin, or past the last one."""
+
+    origin: int = EQUILIBRATION
+    begun: bool = False
+    checkpoints: int = 0
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Scalars for a checkpoint."""
+        return {"origin": self.origin, "begun": self.begun, "checkpoints": self.checkpoints}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self.origin, self.begun, self.checkpoints = scalars["origin"], scalars["begun"], scalars["checkpoints"]
+
+
+class _EngineCounters:
+    """An engine as a part of the checkpoint: it has scalars only."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return self._engine.save(), {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        self._engine.restore(scalars)
+
+
+class Simulation:
+    """One run on the ranks of `domain`: state, engine, observers. Construction is collective and touches no file."""
+
+    def __init__(self, domain: Domain, params: Parameters) -> None:
+        self.domain, self.params = domain, params
+        stress = standard_normal(params.run.seed, Stream.INITIAL_STRESS, domain.first_row, domain.local_shape)
+        self.state = State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
+        self.engine: Engine = SweepEngine(domain, params)
+        self.phases = Phases()
+        output = params.output
+        lags = LogSpaced(output.lags.first, output.lags.per_decade)
+        self.persistence = Persistence(domain, lags, store_maps=output.first_event_maps)
+        self.observers: list[Observer] = [
+            self.persistence,
+            Origins(),
+            Series(domain, lags),
+            StressHistogram(domain, lags, output.histogram.bins, output.histogram.limit),
+        ]
+        if output.snapshots:
+            self.observers.append(Snapshots(output.snapshots, output.snapshot_origins, self.persistence))
+
+    @property
+    def parts(self) -> dict[str, checkpoint.Saveable]:
+        """Everything that a checkpoint holds, by name."""
+        fixed: dict[str, checkpoint.Saveable] = {
+            "state": self.state, "engine": _EngineCounters(self.engine), "phases": self.phases
+        }
+        return fixed | {observer.name: observer for observer in self.observers}
+
+    @property
+    def finished(self) -> bool:
+        """Have all origins been measured?"""
+        return self.phases.origin == self.params.run.origins
+
+    def next_stop(self) -> float:
+        """The next time at which an observer looks or the phase may end: a boundary of the engine."""
+        now = self.state.time
+        times = [observer.schedule.after(now) for observer in self.observers]
+        run = self.params.run
+        limit = run.equilibrate.time if self.phases.origin == EQUILIBRATION else run.origin_duration
+        if limit is not None and limit > now:
+            times.append(limit)
+        return self.engine.boundary(min(times))
+
+    def phase_is_over(self) -> bool:
+        """Has the present phase reached its end? Only asked at a stop, so the answer belongs to the trajectory."""
+        run, state = self.params.run, self.state
+        if self.phases.origin == EQUILIBRATION:
+            if run.equilibrate.time is not None:
+                return state.time >= self.engine.boundary(run.equilibrate.time)
+            return state.events >= (run.equilibrate.events_per_site or 0.0) * self.domain.sites
+        if run.origin_duration is not None:
+            return state.time >= self.engine.boundary(run.origin_duration)
+        return self.persistence.current < (run.stop_persistence or 0.0)
+
+    def advance(self, until: float) -> None:
+        """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
+        for events in self.engine.advance(self.state, until):
+            for observer in self.observers:
+                observer.receive(events)
+
+    def step(self, horizon: float, record: Record) -> None:
+        """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
+        state = self.state
+        if not self.phases.begun:
+            self.phases.begun = True
+            for observer in self.observers:
+                observer.begin_origin(state, self.phases.origin, record)
+        since, stop = state.time, self.next_stop()
+        if self.engine.boundary(horizon) < stop:
+            self.advance(self.engine.boundary(horizon))
+            return
+        self.advance(stop)
+        for observer in self.observers:
+            for lag in due(observer.schedule, since, state.time):
+                observer.sample(state, lag, record)
+        if self.phase_is_over():
+            for observer in self.observers:
+                observer.end_origin(state, record)
+            state.begin_origin()
+            self.engine.begin_origin()
+            self.phases.origin += 1
+            self.phases.begun = False
+
+    def rehearse(self) -> None:
+        """Go through the motions of every compiled function, so that this process finds them all compiled."""
+        ignore: Record = lambda name, value: None  # noqa: E731
+        for origin in (EQUILIBRATION, 0):
+            for observer in self.observers:
+                observer.begin_origin(self.state, origin, ignore)
+            self.advance(self.engine.boundary(1.0))
+            for observer in self.observers:
+                observer.sample(self.state, 1.0, ignore)
+                observer.end_origin(self.state, ignore)
+            self.state.begin_origin()
+            self.engine.begin_origin()
+
+
+def run(domain: Domain, params: Parameters, folder: Path, *, resume: bool, quiet: bool = False) -> None:
+    """Run to the end in the directory `folder`, from its newest checkpoint if `resume` finds one. Collective.
+
+    Raises
+    ------
+    FloatingPointError : on all ranks, if the stress is no longer finite
+    OSError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
+    """
+    simulation = Simulation(domain, params)
+    history, segments = _restore(simulation, folder) if resume else ([], 0)
+    variables = [variable for observer in simulation.observers for variable in observer.variables]
+    archive = Archive(folder, domain, variables, segments)
+    history.append(stretch(domain.comm))
+    started = saved = time.monotonic()
+    progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
+    pace = 1.0  # sweeps that take about one heartbeat, at first a guess
+    while not simulation.finished:
+        before, clock = simulation.state.time, time.monotonic()
+        simulation.step(before + pace, archive.record)
+        pace, seconds = _agree(domain, simulation.state.time - before, time.monotonic() - clock, pace, saved)
+        progress.update()
+        _guard(simulation)
+        if archive.full:
+            archive.flush()
+        if seconds >= 60 * params.output.checkpoint_minutes:
+            history[-1]["wall_time"] = round(time.monotonic() - started, 3)
+            _save(simulation, archive, folder, history)
+            saved = time.monotonic()
+            progress.say("checkpoint written")
+    history[-1]["wall_time"] = round(time.monotonic() - started, 3)
+    _finish(simulation, archive, folder, history)
+    progress.finish()
+
+
+def _agree(domain: Domain, advanced: float, took: float, pace: float, saved: float) -> tuple[float, float]:
+    """New pace and seconds since the last checkpoint, as rank 0 sees them: clocks differ, decisions must not."""
+    if advanced > 0:
+        pace = min(advanced * HEARTBEAT / max(took, 1e-6), 10 * pace)
+    result: tuple[float, float] = domain.comm.bcast((pace, time.monotonic() - saved))
+    return result
+
+
+def _guard(simulation: Simulation) -> None:
+    """Stop on all ranks if a stress is no longer a number."""
+    total = float(np.sum(simulation.state.stress))
+    if not all(simulation.domain.comm.allgather(bool(np.isfinite(total)))):
+        state = simulation.state
+        raise FloatingPointError(f"the stress is not finite at time {state.origin_time + state.time:g} sweeps")
+
+
+def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
+    archive.flush()
+    simulation.phases.checkpoints += 1
+    header = {"history": history, "segments": archive.segments, "lattice": list(simulation.domain.shape)}
+    checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
+
+
+def _restore(simulation: Simulation, folder: Path) -> tuple[list[dict[str, Any]], int]:
+    """Bring the simulation to the newest checkpoint, if there is one: the run's history and its journal segments."""
+    newest = simulation.domain.comm.bcast(next(iter(checkpoint.existing(folder)), None))
+    if newest is None:
+        return [], 0
+    header = checkpoint.read_header(newest)
+    checkpoint.restore(newest, simulation.domain, simulation.parts)
+    return header["history"], header["segments"]
+
+
+def _finish(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
+    """Complete the archive; only then the checkpoints are no longer needed."""
+    constants = {name: values for o in simulation.observers for name, values in o.constants().items()}
+    attributes = {
+        "mpiepm_version": history[-1]["mpiepm"],
+        "status": "finished",
+        "params": simulation.params.to_toml(),
+        "provenance": json.dumps(history, indent=1),
+    }
+    archive.finish(constants, attributes)
+    if simulation.domain.rank == 0:
+        for path in checkpoint.existing(folder):
+            path.unlink()
+    simulation.domain.comm.Barrier()

@@ -1,0 +1,32 @@
+"""Compile once, not once per rank: numba's cache on a shared file system does not survive a race of writers."""
+
+from mpi4py import MPI
+
+from mpiepm.core.params import Parameters
+
+
+def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
+    """Let rank 0 compile everything on a tiny lattice, then the first rank of every node, then return on all. Collective.
+
+    The others find the compiled code in the cache, whether it is shared by all nodes or local to each.
+    """
+    if comm.size == 1:
+        return
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    node_rank = node.rank
+    node.Free()
+    if comm.rank == 0:
+        _rehearse(params)
+    comm.Barrier()
+    if comm.rank != 0 and node_rank == 0:
+        _rehearse(params)
+    comm.Barrier()
+
+
+def _rehearse(params: Parameters) -> None:
+    from mpiepm.core.params import Lattice
+    from mpiepm.grid.domain import Domain
+    from mpiepm.simulation import Simulation
+
+    small = params.model_copy(update={"lattice": Lattice(size=(8, 8))})
+    Simulation(Domain((8, 8), MPI.COMM_SELF), small).rehearse()
