@@ -22,7 +22,7 @@ stamp=$venv/.mpiepm-setup
 wanted=$(cat run/setup.sh run/requirements*.txt pyproject.toml | sha256sum | cut -c1-16)
 # A test set-up serves a plain run as well, not the other way round.
 if [ -f "$stamp" ] && [ -x "$venv/bin/mpiepm" ] && [ -z "${MPIEPM_STACK:-}" ]; then
-    read -r done_for kind < "$stamp"
+    read -r done_for kind _ < "$stamp"
     if [ "$done_for" = "$wanted" ] && { [ "${1:-}" != --test ] || [ "$kind" = test ]; }; then exit 0; fi
 fi
 
@@ -106,5 +106,5 @@ esac
 
 pip install --no-build-isolation --no-deps --editable .
 "$venv/bin/python" -c 'from mpi4py import MPI; import h5py, mpi4py_fft, mpiepm' || fail "the installation is broken: see the error above"
-echo "$wanted $([ "${1:-}" = --test ] && echo test || echo run)" > "$stamp"
+echo "$wanted $([ "${1:-}" = --test ] && echo test || echo run) $stack" > "$stamp"
 say "done"

@@ -106,6 +106,8 @@ class SweepEngine:
 
     def boundary(self, time: float) -> float:
         """End of the window that holds `time`; `time` itself if it is the end of one."""
+        if math.isinf(time):
+            return time
         windows = math.ceil(time / self.window)
         while windows * self.window < time:  # the quotient may be rounded either way
             windows += 1

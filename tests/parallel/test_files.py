@@ -1,0 +1,117 @@
+"""Archive and checkpoint on 1-4 ranks: parallel HDF5 and the gather by rows give the same file, read back on any cut."""
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+from mpi4py import MPI
+
+from mpiepm.core.params import parse
+from mpiepm.grid.domain import Domain
+from mpiepm.io import checkpoint, hdf5
+from mpiepm.io.archive import Archive
+from mpiepm.observe.base import Variable
+from mpiepm.simulation import Simulation
+
+pytestmark = pytest.mark.parallel(1, 2, 3, 4)
+SHAPE = (13, 10)
+
+
+def whole(k: int) -> np.ndarray:
+    return np.arange(k, k + SHAPE[0] * SHAPE[1], dtype=float).reshape(SHAPE)
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, o: found.__setitem__(name, o[()].tobytes()) if isinstance(o, h5py.Dataset) else None)
+    return found
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if parallel:
+        assert hdf5.PARALLEL or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
+    else:
+        monkeypatch.setattr(hdf5, "PARALLEL", False)
+    domain = Domain(SHAPE)
+    slabs = [whole(k)[domain.rows] for k in range(3)]
+    late = [slabs[0], lambda: slabs[1], slabs[2]]
+    datasets = {
+        "fields/a": hdf5.Dataset(("snapshot", "x", "y"), slabs=late, dtype="f8", attributes={"units": "sigma_c"}),
+        "fields/time": hdf5.Dataset(("snapshot",), np.array([1.0, 2.0, 3.0])),
+    }
+    path = shared_path / "file.h5"
+    hdf5.write(path, domain, datasets, {"schema": "test"})
+    with h5py.File(path, "r") as file:
+        assert np.array_equal(file["fields/a"][:], np.stack([whole(k) for k in range(3)]))
+        assert file["fields/a"].attrs["units"] == "sigma_c"
+        assert file.attrs["schema"] == "test"
+    with xarray.open_dataset(path, group="fields", engine="h5netcdf") as fields:
+        assert fields["a"].dims == ("snapshot", "x", "y")
+    assert not list(shared_path.glob("*.partial"))
+
+
+def test_a_failed_write_leaves_the_old_file_and_raises_everywhere(shared_path: Path) -> None:
+    domain = Domain(SHAPE)
+    path = shared_path / "absent" / "file.h5"
+    with pytest.raises(OSError, match="cannot be written"):
+        hdf5.write(path, domain, {"a": hdf5.Dataset(("n",), np.zeros(3))}, {})
+
+
+def test_segments_and_memory_join_in_order(shared_path: Path) -> None:
+    domain = Domain(SHAPE)
+    variables = [
+        Variable("g/field", ("origin", "x", "y"), "f4", "1", "", distributed=True),
+        Variable("g/ragged", ("origin", "lag"), "f8", "1", "", ragged=True),
+        Variable("s/count", ("entry",), "i8", "1", ""),
+    ]
+    paths = []
+    for flush_after in ([], [0, 1, 3], [0, 1, 2, 3, 4]):
+        folder = shared_path / f"flushed-{len(flush_after)}"
+        if domain.rank == 0:
+            folder.mkdir()
+        domain.comm.Barrier()
+        archive = Archive(folder, domain, variables)
+        for k in range(5):
+            archive.record("g/field", whole(k)[domain.rows])
+            archive.record("g/ragged", np.arange(float(7 - k)))
+            for m in range(k):
+                archive.record("s/count", 10 * k + m)
+            if k in flush_after:
+                archive.flush()
+        assert archive.segments == len(flush_after)
+        archive.finish({"persistence/lag": np.arange(7.0)}, {"params": "x"})
+        paths.append(folder / "archive.h5")
+        assert not (folder / "journal").exists()
+    assert contents(paths[0]) == contents(paths[1]) == contents(paths[2])
+    with h5py.File(paths[0], "r") as file:
+        assert np.array_equal(file["g/field"][4], whole(4))
+        assert np.array_equal(file["g/ragged"][4], [0, 1, 2, *[np.nan] * 4], equal_nan=True)
+        assert list(file["s/count"]) == [10, 20, 21, 30, 31, 32, 40, 41, 42, 43]
+
+
+def test_checkpoint_is_read_back_on_another_cut(shared_path: Path) -> None:
+    params = parse("[model]\ntemperature = 0.1", ["lattice.size=[13, 10]"])
+    simulation = Simulation(Domain(SHAPE), params)
+    for _ in range(30):
+        simulation.step(0.7, lambda name, value: None)
+    checkpoint.write(shared_path, simulation.domain, 1, simulation.parts, {"note": [1.5, "x"]})
+    for number in (2, 3, 4):
+        checkpoint.write(shared_path, simulation.domain, number, simulation.parts, {"note": number})
+    assert [path.name for path in checkpoint.existing(shared_path)] == ["checkpoint-000004.h5", "checkpoint-000003.h5"]
+    newest = checkpoint.existing(shared_path)[0]
+    assert checkpoint.read_header(newest) == {"note": 4}
+    for domain in (Domain(SHAPE, MPI.COMM_SELF), Domain(SHAPE)):
+        other = Simulation(domain, params)
+        checkpoint.restore(newest, domain, other.parts)
+        for name, part in other.parts.items():
+            scalars, fields = part.save()
+            expected_scalars, expected_fields = simulation.parts[name].save()
+            assert scalars == expected_scalars
+            if domain.size == simulation.domain.size:
+                assert all(np.array_equal(fields[k], expected_fields[k]) for k in expected_fields)
+    MPI.COMM_WORLD.Barrier()

@@ -1,0 +1,200 @@
+"""The program as its user sees it: run, resume, analyse, figure, info, and every kind of wrong input."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PARAMS = """
+[lattice]
+size = [33, 50]
+[model]
+temperature = 0.1
+[run]
+equilibrate = { events_per_site = 2 }
+origins = 4
+[output]
+snapshots = [1.0, 5.0]
+snapshot_origins = 2
+"""
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Every dataset of an archive, byte by byte."""
+    found: dict[str, bytes] = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, o: found.__setitem__(name, o[()].tobytes()) if isinstance(o, h5py.Dataset) else None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of PARAMS on one rank."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "params.toml").write_text(PARAMS)
+    command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
+    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    return folder
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_archive_is_the_same_on_any_number_of_ranks(finished: Path, mpiepm: Run, tmp_path: Path, ranks: int) -> None:
+    done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "tau_alpha" in done.stdout
+    assert contents(tmp_path / "run" / "archive.h5") == contents(finished / "run" / "archive.h5")
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (2, 1), (2, 3)])
+def test_killed_and_resumed_gives_the_same_archive(
+    finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, first: int, second: int
+) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "mpiepm", "run", str(finished / "params.toml"), "--out", str(folder),
+               "--set", "output.checkpoint_minutes=1e-4"]  # fmt: skip
+    if first > 1:
+        command = ["mpirun", "-n", str(first), *command]
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("checkpoint-*.h5"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
+    assert not (folder / "archive.h5").exists()
+    info = mpiepm(1, "info", folder)
+    assert "unfinished" in info.stdout
+    done = mpiepm(second, "run", "--out", folder, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+    assert len(mpiepm(1, "info", folder).stdout.splitlines()) == 3  # a line for each stretch of the run
+
+
+def test_layout_of_the_archive(finished: Path) -> None:
+    path = finished / "run" / "archive.h5"
+    origins = xarray.open_dataset(path, group="origins", engine="h5netcdf")
+    assert dict(origins.sizes) == {"origin": 4, "x": 33, "y": 50}
+    persistence = xarray.open_dataset(path, group="persistence", engine="h5netcdf")
+    assert persistence["value"].dims == ("origin", "lag")
+    assert persistence["lag"].attrs["units"] == "sweeps"
+    # the map of first event times and P(t) are the same information
+    for origin in range(4):
+        p = persistence["value"][origin].dropna("lag")
+        recount = [(origins["first_event_time"][origin] > np.float32(lag)).mean().item() for lag in p["lag"]]
+        assert np.allclose(p, recount, atol=2 / (33 * 50))
+        assert np.all(np.diff(p) <= 0)
+    series = xarray.open_dataset(path, group="series", engine="h5netcdf")
+    assert np.all(np.diff(series["time"]) > 0)
+    assert np.all(np.diff(series["events"]) >= 0)
+    fields = xarray.open_dataset(path, group="fields", engine="h5netcdf")
+    assert fields["stress"].dims == ("snapshot", "x", "y")
+    assert list(fields["origin"].values) == [0, 0, 1, 1]
+    lag = float(fields["lag"][1])
+    assert np.array_equal(fields["persistence"][1], origins["first_event_time"][0] > lag)
+    histogram = xarray.open_dataset(path, group="histograms/stress", engine="h5netcdf")
+    samples = (histogram["counts"].sum("bin") + histogram["outside"]) / (33 * 50)
+    assert np.array_equal(samples, samples.astype(int))
+    with h5py.File(path) as file:
+        assert file.attrs["status"] == "finished"
+        assert "temperature = 0.1" in file.attrs["params"]
+        assert '"ranks": 1' in file.attrs["provenance"]
+
+
+def test_analyse_figure_and_info(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
+    table = mpiepm(1, "analyse", finished / "run", finished / "run")
+    assert table.returncode == 0
+    for word in ("tau_alpha", "chi4 peak", "yield rate", "events per second"):
+        assert table.stdout.count(word) >= 2
+    picture = tmp_path / "overview.png"
+    assert mpiepm(1, "figure", "overview", finished / "run", "--out", picture).returncode == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "parallel_hdf5" in mpiepm(1, "info").stdout
+
+
+def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    quick = ["--set", "run.origins=1", "--set", "lattice.size=[8, 8]"]
+    assert mpiepm(1, "run", finished / "params.toml", "--out", folder, *quick).returncode == 0
+    (folder / "notes.txt").write_text("mine")
+    before = contents(folder / "archive.h5")
+    again = mpiepm(1, "run", finished / "params.toml", "--out", folder, *quick)
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    assert "--overwrite" in again.stderr
+    other = mpiepm(1, "run", finished / "params.toml", "--out", folder, "--resume")
+    assert other.returncode == 2
+    assert "lattice.size is (8, 8) there and (33, 50) here" in other.stderr
+    assert "nothing to resume" in mpiepm(1, "run", "--out", folder, "--resume").stdout
+    assert contents(folder / "archive.h5") == before
+    changed = mpiepm(1, "run", finished / "params.toml", "--out", folder, *quick, "--overwrite", "--set", "run.seed=2")
+    assert changed.returncode == 0
+    assert contents(folder / "archive.h5") != before
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "absent.toml"], "absent.toml: cannot be read"),
+        (["run"], "give a parameter file"),
+        (["run", "{params}", "--set", "model.temperature=-1"], "model.temperature = -1: must be greater than 0"),
+        (["run", "{params}", "--set", "modle.temperature=1"], "did you mean model?"),
+        (["run", "{params}", "--out", "{params}"], "exists and is not a directory"),
+        (["run", "--out", "{empty}", "--resume"], "holds no run"),
+        (["analyse", "{empty}"], "no such file"),
+        (["analyse", "{params}"], "not a readable HDF5 file"),
+        (["info", "{empty}"], "holds no run"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    finished: Path, mpiepm: Run, tmp_path: Path, ranks: int, arguments: list[str], expected: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    names = {"params": finished / "params.toml", "empty": tmp_path / "empty"}
+    done = mpiepm(ranks, *[argument.format(**names) for argument in arguments])
+    lines = [line for line in done.stderr.splitlines() if line.startswith("mpiepm:")]
+    assert done.returncode == 2
+    assert len(lines) == 1
+    assert expected in lines[0]
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_too_many_ranks(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
+    done = mpiepm(4, "run", finished / "params.toml", "--out", tmp_path / "run", "--set", "lattice.size=[64, 5]")
+    assert done.returncode == 2
+    assert "lattice.size = [64, 5]: 4 ranks are too many, must be at most 3" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_exception_on_one_rank_ends_all(finished: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from mpi4py import MPI\n"
+        "from mpiepm import cli, simulation\n"
+        "advance = simulation.Simulation.advance\n"
+        "def broken(self, until):\n"
+        "    if MPI.COMM_WORLD.rank == 1 and self.state.events > 1000: raise RuntimeError('on purpose')\n"
+        "    advance(self, until)\n"
+        "simulation.Simulation.advance = broken\n"
+        f"cli.main(['run', {str(finished / 'params.toml')!r}, '--out', {str(tmp_path / 'run')!r}])\n"
+    )
+    command = ["mpirun", "-n", "2", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode not in (0, 2)
+    assert "rank 1 of 2 failed" in done.stderr
+    assert "on purpose" in done.stderr

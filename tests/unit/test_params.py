@@ -1,0 +1,74 @@
+"""Parameters: one clear line for each fault, and a complete file out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mpiepm.core.params import ParameterError, Parameters, parse
+
+MINIMAL = "[model]\ntemperature = 0.03\n"
+
+
+def test_round_trip_is_complete_and_frozen() -> None:
+    params = parse(MINIMAL, ["lattice.size=[96, 60]", "output.snapshots=[1, 2.5]", "run.origin_duration=7"])
+    assert params.lattice.size == (96, 60)
+    assert parse(params.to_toml()) == params
+    for key in ("barrier_exponent", "harmonics", "seed", "checkpoint_minutes", "per_decade", "equilibrate"):
+        assert key in params.to_toml()
+    with pytest.raises(ValueError, match="frozen"):
+        params.model.temperature = 1.0  # type: ignore[misc]
+
+
+def test_overrides_take_precedence_and_strings_need_no_quotes() -> None:
+    params = parse(MINIMAL, ["model.temperature=0.5", "model.kernel=conserving", "run.equilibrate.time=3"])
+    assert (params.model.temperature, params.model.kernel) == (0.5, "conserving")
+    assert params.run.equilibrate.time == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "expected"),
+    [
+        ("", [], "model: required"),
+        ("[model]\n", [], "model.temperature: required"),
+        (MINIMAL, ["model.temperature=-1"], "model.temperature = -1: must be greater than 0"),
+        (MINIMAL, ["model.temperature=nan"], "model.temperature = nan: must be a finite number"),
+        (MINIMAL, ["model.temperature=cold"], "model.temperature = 'cold': must be a valid number"),
+        (MINIMAL, ["model.temprature=1"], "model.temprature: unknown key; did you mean temperature?"),
+        (MINIMAL, ["modle.temperature=1"], "modle: unknown key; did you mean model?"),
+        (MINIMAL, ["output.histogram.bns=3"], "output.histogram.bns: unknown key; did you mean bins?"),
+        (MINIMAL, ["model.kernel=papr"], "model.kernel = 'papr': must be 'paper' or 'conserving'"),
+        (MINIMAL, ["engine.name=swep"], "engine.name = 'swep': must be"),
+        (MINIMAL, ["engine.window=0"], "engine.window = 0: must be greater than 0"),
+        (MINIMAL, ["engine.harmonics=2.5"], "engine.harmonics = 2.5: must be a valid integer"),
+        (MINIMAL, ["lattice.size=[64]"], "lattice.size.1: required"),
+        (MINIMAL, ["lattice.size=[64, 2]"], "lattice.size.1 = 2: must be greater than or equal to 4"),
+        (MINIMAL, ["run.seed=-1"], "run.seed = -1: must be greater than or equal to 0"),
+        (MINIMAL, ["run.origins=0"], "run.origins = 0: must be greater than or equal to 1"),
+        (MINIMAL, ["run.stop_persistence=0.1", "run.origin_duration=5"], "contradict"),
+        (MINIMAL, ["run.equilibrate={time=1, events_per_site=1}"], "exactly one"),
+        (MINIMAL, ["run.equilibrate={}"], "exactly one"),
+        (MINIMAL, ["model=3"], "model = 3: must be a valid dictionary"),
+        (MINIMAL, ["temperature"], "must be section.key=value"),
+        (MINIMAL, ["model.temperature.x=1"], "temperature is not a section"),
+        ("[model\n", [], "not valid TOML"),
+    ],
+)
+def test_bad_input_names_key_value_and_what_is_allowed(text: str, overrides: list[str], expected: str) -> None:
+    with pytest.raises(ParameterError) as fault:
+        parse(text, overrides)
+    assert expected in str(fault.value)
+    assert len(str(fault.value).splitlines()) == 1
+
+
+def test_every_fault_gets_its_line() -> None:
+    with pytest.raises(ParameterError) as fault:
+        parse(MINIMAL, ["run.seed=-1", "engine.window=-1", "lattice.sise=[4, 4]"])
+    assert len(str(fault.value).splitlines()) == 3
+
+
+@given(st.text(max_size=80), st.text(max_size=30))
+def test_no_text_brings_anything_but_parameters_or_a_parameter_error(text: str, override: str) -> None:
+    try:
+        assert isinstance(parse(text, [override]), Parameters)
+    except ParameterError:
+        pass
