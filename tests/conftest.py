@@ -72,7 +72,7 @@ def environment() -> dict[str, str]:
     ours = ("OMPI_", "PMIX", "PMI_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    return kept | root | {"OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    return kept | root | {"OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ size = [33, 50]
 [model]
 temperature = 0.1
 [run]
-equilibrate = { events_per_site = 2 }
-origins = 4
+equilibrate = { events_per_site = 1 }
+origins = 3
 [output]
 snapshots = [1.0, 5.0]
 snapshot_origins = 2
@@ -86,12 +86,12 @@ def test_killed_and_resumed_gives_the_same_archive(
 def test_layout_of_the_archive(finished: Path) -> None:
     path = finished / "run" / "archive.h5"
     origins = xarray.open_dataset(path, group="origins", engine="h5netcdf")
-    assert dict(origins.sizes) == {"origin": 4, "x": 33, "y": 50}
+    assert dict(origins.sizes) == {"origin": 3, "x": 33, "y": 50}
     persistence = xarray.open_dataset(path, group="persistence", engine="h5netcdf")
     assert persistence["value"].dims == ("origin", "lag")
     assert persistence["lag"].attrs["units"] == "sweeps"
     # the map of first event times and P(t) are the same information
-    for origin in range(4):
+    for origin in range(3):
         p = persistence["value"][origin].dropna("lag")
         recount = [(origins["first_event_time"][origin] > np.float32(lag)).mean().item() for lag in p["lag"]]
         assert np.allclose(p, recount, atol=2 / (33 * 50))

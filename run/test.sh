@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Set up (see run/setup.sh) and run all checks: ruff, mypy, pytest on one rank, the parallel tests on 2, 3 and 4 ranks,
+# and the main job at a small size. Long validations are not among them: .venv/bin/pytest -m statistics
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+TMPDIR=$(mktemp -d); export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+. run/environment.sh --test
+ruff check .
+mypy
+python -m pytest
+for ranks in 2 3 4; do
+    echo "== parallel tests on $ranks ranks"
+    # only rank 0 speaks, unless a rank fails
+    timeout 900 mpirun -n $ranks bash -c '
+        rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}
+        if [ "$rank" = 0 ]; then exec python -m pytest -q tests/parallel -p no:cacheprovider; fi
+        python -m pytest -q tests/parallel -p no:cacheprovider >"$TMPDIR/rank-$rank.log" 2>&1 || { cat "$TMPDIR/rank-$rank.log"; exit 1; }'
+done
+echo "== the main job at a small size"
+./run/quickstart.sh "$TMPDIR/quickstart" --set 'lattice.size=[64, 64]' --set model.temperature=0.06
+test -s "$TMPDIR/quickstart/archive.h5" -a -s "$TMPDIR/quickstart/overview.png"
