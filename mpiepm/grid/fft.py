@@ -177,9 +177,8 @@ class Transform:
         self.domain = domain
         lx, ly = domain.shape
         half = ly // 2 + 1
-        self.real, self.complex = (
-            (np.dtype("f8"), np.dtype("c16")) if precision == "double" else (np.dtype("f4"), np.dtype("c8"))
-        )
+        self.real: np.dtype = np.dtype("f8" if precision == "double" else "f4")
+        self.complex: np.dtype = np.dtype("c16" if precision == "double" else "c8")
         columns = even_partition(half, domain.size)
         first, last = int(columns[domain.rank]), int(columns[domain.rank + 1])
         self._rows = np.asarray(domain.boundaries, dtype=np.int64)

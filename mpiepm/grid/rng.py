@@ -21,7 +21,7 @@ _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
 _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _multiply_high(typing_context: Any, a: Any, b: Any) -> Any:
     """Upper 64 bits of the 128-bit product: one machine instruction, which numba has no name for."""
 
@@ -34,7 +34,7 @@ def _multiply_high(typing_context: Any, a: Any, b: Any) -> Any:
 
 
 @njit
-def philox(key0: int, key1: int, c0: int, c1: int, c2: int, c3: int) -> tuple[int, int, int, int]:
+def philox(key0: int, key1: int, c0: int, c1: int, c2: int, c3: int) -> tuple[Any, Any, Any, Any]:
     """Four random words (uint64) for the key (key0, key1) and the counter (c0, c1, c2, c3), all taken as uint64."""
     k0, k1 = np.uint64(key0), np.uint64(key1)
     x0, x1, x2, x3 = np.uint64(c0), np.uint64(c1), np.uint64(c2), np.uint64(c3)

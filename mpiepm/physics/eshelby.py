@@ -123,14 +123,14 @@ def spectra(
         fine_x = kx + fold_x * np.where(kx < 0, lx, -lx)
         for fold_y in (0, 1):
             fine_y = ky - fold_y * ly
-            half = [
-                *_half_angles(fine_x, 2 * lx, np.cos(psi)), *_half_angles(fine_x, 2 * lx, np.sin(psi)),
-                *_half_angles(fine_y, 2 * ly, np.cos(psi)), *_half_angles(fine_y, 2 * ly, np.sin(psi)),
-            ]  # fmt: skip
+            x_c, x_s = _half_angles(fine_x, 2 * lx, np.cos(psi)), _half_angles(fine_x, 2 * lx, np.sin(psi))
+            y_c, y_s = _half_angles(fine_y, 2 * ly, np.cos(psi)), _half_angles(fine_y, 2 * ly, np.sin(psi))
             weight_x = np.cos(np.pi * fine_x / (2 * lx)) ** 2
             weight_y = np.cos(np.pi * fine_y / (2 * ly)) ** 2
             edge = int(np.flatnonzero(kx == 0)[0]) if fold_x else -1
-            _accumulate(*half, weight_x, weight_y, edge, np.cos(order), np.sin(order), out, sums)
+            _accumulate(
+                *x_c, *x_s, *y_c, *y_s, weight_x, weight_y, edge, np.cos(order), np.sin(order), out, sums
+            )
     return out, sums
 
 

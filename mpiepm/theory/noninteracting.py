@@ -32,7 +32,7 @@ def _integrate(function: Callable[[float], float]) -> float:
     """Twice the integral over s > 0 of an even function with a kink at 1 and a tail exp(-s)."""
     inner, _ = quad(function, 0.0, 1.0, epsabs=0.0, epsrel=1e-11, limit=400)
     outer, _ = quad(function, 1.0, 60.0, epsabs=0.0, epsrel=1e-11, limit=400)
-    return 2.0 * (inner + outer)
+    return float(2.0 * (inner + outer))
 
 
 def inverse_yield_rate(temperature: float) -> float:

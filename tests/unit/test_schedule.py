@@ -1,5 +1,6 @@
 """Schedules on a clock: every time once, in order, however one gets there."""
 
+import itertools
 import math
 
 import pytest
@@ -23,7 +24,7 @@ def test_log_spaced_after_is_the_next_one(first: float, per_decade: int, time: f
 def test_due_does_not_depend_on_the_stops(schedule: LogSpaced | At | Never) -> None:
     at_once = list(due(schedule, 0.0, 50.0))
     stops = [0.0, 0.1, 0.3, 0.5, 2.0, 7.7, 50.0]
-    in_steps = [t for a, b in zip(stops, stops[1:], strict=False) for t in due(schedule, a, b)]
+    in_steps = [t for a, b in itertools.pairwise(stops) for t in due(schedule, a, b)]
     assert in_steps == at_once
     assert at_once == sorted(set(at_once))
     assert all(0.0 < t <= 50.0 for t in at_once)
