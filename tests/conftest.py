@@ -17,6 +17,7 @@ import pytest
 from mpi4py import MPI
 
 COMM = MPI.COMM_WORLD
+VERDICTS = COMM.Dup()  # apart from what a test may leave pending
 GRACE = 60.0  # seconds
 
 
@@ -43,15 +44,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         error = fault
     if COMM.size > 1:
         verdict = f"rank {COMM.rank}: {error!r}" if error is not None else ""
-        verdicts: list[str] = []
-        request = COMM.ibarrier()
+        request = VERDICTS.Ibarrier()
         deadline = time.monotonic() + GRACE
         while not request.Test():
             if time.monotonic() > deadline:
                 print(f"{item.nodeid}: {verdict or 'waited in vain for the other ranks'}", file=sys.stderr, flush=True)
                 COMM.Abort(1)
             time.sleep(0.001)
-        verdicts = [v for v in COMM.allgather(verdict) if v]
+        verdicts = [v for v in VERDICTS.allgather(verdict) if v]
         if verdicts and error is None:
             pytest.fail(f"failed elsewhere: {'; '.join(verdicts)}")
     if error is not None:
