@@ -1,10 +1,14 @@
 """Parameters: one clear line for each fault, and a complete file out."""
 
 import contextlib
+import re
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from mpiepm.core.params import ParameterError, Parameters, parse
 
@@ -72,3 +76,18 @@ def test_every_fault_gets_its_line() -> None:
 def test_no_text_brings_anything_but_parameters_or_a_parameter_error(text: str, override: str) -> None:
     with contextlib.suppress(ParameterError):
         assert isinstance(parse(text, [override]), Parameters)
+
+
+def test_the_documentation_lists_every_key() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text()
+    documented = set(re.findall(r"^\| `([a-z_.]+)` \|", text, flags=re.MULTILINE))
+
+    def keys(section: type[BaseModel], prefix: str) -> set[str]:
+        found: set[str] = set()
+        for name, field in section.model_fields.items():
+            inner = [t for t in (field.annotation, *get_args(field.annotation)) if isinstance(t, type)]
+            sections = [t for t in inner if issubclass(t, BaseModel)]
+            found |= keys(sections[0], f"{prefix}{name}.") if sections else {prefix + name}
+        return found
+
+    assert documented == keys(Parameters, "")
