@@ -52,6 +52,7 @@ def main() -> None:
     transform = engine._redistribution.transform
     field, spectrum = transform.empty(), transform.empty_spectrum()
     field[:] = state.stress
+    scratch = np.zeros_like(state.stress)
     share = 0.0
 
     def window() -> None:
@@ -70,12 +71,13 @@ def main() -> None:
         spreader = engine._redistribution
         events = engine._events(engine._find(state.stress, 10**6))
         sweep._drop_own_stress(
-            domain.first_row, events.row, events.column, events.drop, 1.0, np.copy(state.stress), state.plastic_strain
+            domain.first_row, events.row, events.column, events.drop, 1.0, scratch, state.plastic_strain
         )
-        weights = np.empty((2 * a.harmonics + 1, len(events)))
-        redistribution._source_weights(events.drop, events.angle, spreader.inverse_norm, weights)
-        for k in range(len(weights)):
-            redistribution._deposit(domain.first_row, events.row, events.column, weights[k : k + 1], spreader._fields[:1])
+        begin, column, weights = spreader.sources(events)
+        for weight in weights:
+            for first in range(0, domain.local_shape[0], len(transform._field)):
+                rows = min(len(transform._field), domain.local_shape[0] - first)
+                redistribution._deposit(first, begin, column, weight, transform._field[:rows])
         return events
 
     actions = {"window": window, "pairs": pairs, "local": local}
@@ -85,15 +87,13 @@ def main() -> None:
             if name == "pairs":
                 field[:] = state.stress
             times[name].append(timed(action))
-            if name == "local":
-                spreader = engine._redistribution
-                spreader._fields[:] = 0.0
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}
     memory = COMM.allreduce(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, MPI.SUM)
     if COMM.rank == 0:
         print(f"L = {a.length}, {COMM.size} ranks, M = {a.harmonics}, {100 * share:.1f} % of the sites fire")
         print(f"window            {1e3 * medians['window']:8.1f} ms")
-        print(f"{a.harmonics + 1} transform pairs {1e3 * medians['pairs']:8.1f} ms, ratio {medians['window'] / medians['pairs']:.2f}")
+        ratio = medians["window"] / medians["pairs"]
+        print(f"{a.harmonics + 1} transform pairs {1e3 * medians['pairs']:8.1f} ms, ratio {ratio:.2f}")
         sites = domain.local_shape[0] * domain.local_shape[1]
         print(f"local pass        {1e9 * medians['local'] / sites:8.1f} ns per site of a rank")
         print(f"memory            {memory / domain.sites:8.1f} bytes per site, all ranks")

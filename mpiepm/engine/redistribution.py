@@ -21,56 +21,69 @@ from mpiepm.physics.state import Events
 
 _FIELDS_AT_ONCE = 3            # of a large lattice, to bound the memory
 _STACK_BYTES = 32 * 1024**2    # a lattice small enough to send all its fields in one exchange
+_NORM_STEPS = 4096             # intervals of the table of 1 / N(psi): interpolation error below 1e-14
 
 
 @njit
-def _source_weights(drop: np.ndarray, angle: np.ndarray, inverse_norm: np.ndarray, weights: np.ndarray) -> None:
-    """f, f cos 4 psi, f sin 4 psi, f cos 8 psi, ... for every event: weights (2M + 1, n)."""
-    for e in range(drop.size):
+def _sources(
+    first_row: int, row: np.ndarray, column: np.ndarray, drop: np.ndarray, angle: np.ndarray, inverse_norm: np.ndarray,
+    slot: np.ndarray, begin: np.ndarray, site_column: np.ndarray, weights: np.ndarray,
+) -> int:  # fmt: skip
+    """Sites with events, and for each the sum over its events of f, f cos 4 psi, f sin 4 psi, f cos 8 psi, ...
+
+    Returns the number of sites n, after filling begin (local rows + 1,), where each row's sites begin, their columns
+    site_column (n,) and weights (2M + 1, n). `inverse_norm`: 1 / N and its slope at equally spaced angles; `slot` (Ly,) is
+    working memory. Events come row by row.
+    """
+    steps = inverse_norm.shape[0] - 1
+    scale = steps / (0.5 * math.pi)
+    found, rows = 0, 0
+    begin[0] = 0
+    for e in range(row.size):
+        while rows < row[e] - first_row:
+            rows += 1
+            begin[rows] = found
+        j = column[e]
+        n = slot[j]
+        if n < begin[rows] or n >= found or site_column[n] != j:
+            n = found
+            slot[j] = n
+            site_column[n] = j
+            for k in range(weights.shape[0]):
+                weights[k, n] = 0.0
+            found += 1
+        # cubic Hermite interpolation of 1 / N(psi)
+        x = angle[e] * scale
+        cell = min(int(x), steps - 1)
+        u = x - cell
+        v0, d0, v1, d1 = inverse_norm[cell, 0], inverse_norm[cell, 1], inverse_norm[cell + 1, 0], inverse_norm[cell + 1, 1]
+        value = v0 + u * (d0 + u * (3.0 * (v1 - v0) - 2.0 * d0 - d1 + u * (2.0 * (v0 - v1) + d0 + d1)))
         c, s = math.cos(4.0 * angle[e]), math.sin(4.0 * angle[e])
-        # Clenshaw's recurrence for 1 / N(psi) = sum_k n_k cos(4 k psi)
-        b1, b2 = 0.0, 0.0
-        for k in range(inverse_norm.size - 1, 0, -1):
-            b1, b2 = inverse_norm[k] + 2.0 * c * b1 - b2, b1
-        f = drop[e] * (inverse_norm[0] + c * b1 - b2)
-        weights[0, e] = f
-        re, im = f, 0.0
+        re, im = drop[e] * value, 0.0
+        weights[0, n] += re
         for m in range(1, (weights.shape[0] + 1) // 2):
             re, im = re * c - im * s, re * s + im * c
-            weights[2 * m - 1, e] = re
-            weights[2 * m, e] = im
+            weights[2 * m - 1, n] += re
+            weights[2 * m, n] += im
+    while rows < begin.size - 1:
+        rows += 1
+        begin[rows] = found
+    return found
 
 
 @njit
-def _deposit(first_row: int, row: np.ndarray, column: np.ndarray, weights: np.ndarray, fields: np.ndarray) -> None:
-    """Put the sources of all events on their sites; `fields` is zero elsewhere."""
-    for k in range(fields.shape[0]):
-        for e in range(row.size):
-            fields[k, row[e] - first_row, column[e]] = 0.0
-        for e in range(row.size):
-            fields[k, row[e] - first_row, column[e]] += weights[k, e]
-
-
-@njit
-def _clear(first_row: int, row: np.ndarray, column: np.ndarray, fields: np.ndarray) -> None:
-    for k in range(fields.shape[0]):
-        for e in range(row.size):
-            fields[k, row[e] - first_row, column[e]] = 0.0
-
-
-@njit
-def _add(change: np.ndarray, stress: np.ndarray) -> None:
-    for i in range(stress.shape[0]):
-        for j in range(stress.shape[1]):
-            stress[i, j] += change[i, j]
+def _deposit(first: int, begin: np.ndarray, column: np.ndarray, weight: np.ndarray, block: np.ndarray) -> None:
+    """Rows first, first + 1, ... of a source field: zero but on the sites with events."""
+    for i in range(block.shape[0]):
+        block[i] = 0.0
+        for n in range(begin[first + i], begin[first + i + 1]):
+            block[i, column[n]] = weight[n]
 
 
 class Redistribution:
     """The kernel of a model on the slabs of `domain`, ready to spread batches of events.
 
-    Attributes
-    ----------
-    inverse_norm : coefficients of 1 / N(psi) in cos(4 k psi)
+    Construction is collective.
     """
 
     def __init__(self, domain: Domain, model: Epmq, engine: Sweep) -> None:
@@ -83,29 +96,40 @@ class Redistribution:
             norm = -transform.sum_columns(fine_sums) / (4 * lx * ly)
         else:
             norm = -eshelby.harmonic_sum(at_zero, eshelby.quadrature_angles())
-        self.inverse_norm = eshelby.inverse_norm_series(norm)
+        self._inverse_norm = eshelby.inverse_norm_table(norm, _NORM_STEPS)
+        self._slot = np.zeros(ly, np.int64)
         spectra -= at_zero[:, None, None]
         spectra[1:] *= 2.0
         spectra /= lx * ly  # the transform pair is unnormalised
         self._multipliers = spectra.astype(transform.real)
-        stack = len(spectra) * int(np.prod(domain.local_shape)) * transform.real.itemsize
-        largest = int(domain.comm.allreduce(stack, max))
-        self._at_once = len(spectra) if largest <= _STACK_BYTES else _FIELDS_AT_ONCE
-        self._fields = transform.empty(self._at_once)
-        self._fields[:] = 0.0
+        largest = int(domain.comm.allreduce(int(np.prod(domain.local_shape)), max)) * transform.real.itemsize
+        self._at_once = len(spectra) if len(spectra) * largest <= _STACK_BYTES else _FIELDS_AT_ONCE
         self._spectrum = transform.empty_spectrum()
 
     def spread(self, events: Events, stress: np.ndarray) -> None:
         """Add to `stress` (local rows, Ly) what all events of all ranks do to the other sites. Collective."""
-        weights = np.empty((len(self._multipliers), len(events)))
-        _source_weights(events.drop, events.angle, self.inverse_norm, weights)
-        first_row = self.domain.first_row
+        begin, column, weights = self.sources(events)
         for start in range(0, len(weights), self._at_once):
-            chunk = slice(start, start + self._at_once)
-            fields = self._fields[: len(weights[chunk])]
-            _deposit(first_row, events.row, events.column, weights[chunk], fields)
-            self.transform.contract(fields, self._multipliers[chunk], self._spectrum, add=start > 0)
-        change = self.transform.backward(self._spectrum, self._fields[0])
-        _add(change, stress)
-        change[:] = 0.0
-        _clear(first_row, events.row, events.column, self._fields[1:])
+
+            def fill(k: int, first: int, block: np.ndarray, start: int = start) -> None:
+                _deposit(first, begin, column, weights[start + k], block)
+
+            multipliers = self._multipliers[start : start + self._at_once]
+            self.transform.contract(fill, multipliers, self._spectrum, add=start > 0)
+        self.transform.backward(self._spectrum, stress, add=True)
+
+    def sources(self, events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sites of this rank with events, row by row, and their weights in each of the 2M + 1 source fields.
+
+        Returns
+        -------
+        begin : int64 (local rows + 1,), where the sites of each row begin;  column : int64 (n,)
+        weights : float64 (2M + 1, n)
+        """
+        begin, column = np.empty(self.domain.local_shape[0] + 1, np.int64), np.empty(len(events), np.int64)
+        weights = np.empty((len(self._multipliers), len(events)))
+        found = _sources(
+            self.domain.first_row, events.row, events.column, events.drop, events.angle, self._inverse_norm,
+            self._slot, begin, column, weights,
+        )  # fmt: skip
+        return begin, column[:found], weights[:, :found]

@@ -41,6 +41,7 @@ def _window_events(
     Returns their number, or -1 if the output arrays are too short.
     """
     rows, columns = stress.shape
+    pause = 1.0 / columns  # mean time between two attempts in a row
     n = 0
     for i in range(rows):
         line = stress[i]
@@ -48,9 +49,9 @@ def _window_events(
         t = 0.0
         attempt = 0
         while True:
-            # a row attempts at rate Ly; whose turn it is, and whether it fires
+            # whose turn it is in this row, and whether it fires
             w0, w1, w2, _ = philox(seed, _ATTEMPT, attempt, first_row + i, number, 0)
-            t += exponential(w0) / columns
+            t += exponential(w0) * pause
             if t >= window:
                 break
             j = int(uniform(w1) * columns)

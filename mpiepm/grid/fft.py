@@ -9,7 +9,7 @@ so a row meets the same arithmetic wherever the lattice is cut: with estimated p
 number of ranks. Measured plans are faster on some machines, but differ from run to run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from mpiepm.grid.domain import Domain, even_partition
 
 Planning = Literal["reproducible", "measured"]
 Precision = Literal["double", "single"]
+Fill = Callable[[int, int, np.ndarray], None]
 _FLAGS = {"reproducible": fftw.FFTW_ESTIMATE, "measured": fftw.FFTW_MEASURE}
 _BLOCK_BYTES = 1024 * 1024  # of one block: a share of a core's cache
 _ALIGNMENT = 64  # bytes, for the vector units
@@ -233,11 +234,13 @@ class Transform:
             total += value * (1.0 if ky == 0 or 2 * ky == self.domain.shape[1] else 2.0)
         return total
 
-    def _send_rows(self, fields: np.ndarray, exchange: _Exchange) -> None:
+    def _send_rows(self, fill: Fill, exchange: _Exchange) -> None:
         """First half of a forward transform: along y, transposed into tiles, exchanged."""
-        for source, offsets in zip(fields, exchange.row_offsets, strict=True):
-            for first, block in _blocks(source, self._field):
-                self._field[: len(block)] = block
+        rows = self.domain.local_shape[0]
+        for k, offsets in enumerate(exchange.row_offsets):
+            for first in range(0, rows, len(self._field)):
+                block = self._field[: min(len(self._field), rows - first)]
+                fill(k, first, block)
                 self._along_y()
                 _scatter(
                     self._half, len(block), first, self._columns, offsets, self.domain.rank,
@@ -260,38 +263,43 @@ class Transform:
         Collective. `field` is left as it is.
         """
         fields, spectra, exchange = self._stacked(field, spectrum)
-        self._send_rows(fields, exchange)
+
+        def fill(k: int, first: int, block: np.ndarray) -> None:
+            block[:] = fields[k, first : first + len(block)]
+
+        self._send_rows(fill, exchange)
         for k, target in enumerate(spectra):
             for first, block in _blocks(target, self._line):
                 block[:] = self._receive_columns(exchange, k, first, len(block))
         return spectrum
 
-    def contract(self, fields: np.ndarray, multipliers: np.ndarray, spectrum: np.ndarray, *, add: bool) -> np.ndarray:
-        """sum_k multipliers[k] F[fields[k]] into `spectrum` (or added to it), which is returned.
+    def contract(self, fill: Fill, multipliers: np.ndarray, spectrum: np.ndarray, *, add: bool) -> np.ndarray:
+        """sum_k multipliers[k] F[field k] into `spectrum` (or added to it), which is returned.
 
-        The forward half of a convolution of several fields, fused: the spectra of the fields never leave the cache.
+        The forward half of a convolution of several fields, fused: neither the fields nor their spectra leave the cache.
 
         Parameters
         ----------
-        fields : (k, local rows, Ly)
+        fill : fill(k, first, block) writes rows first, first + 1, ... of field k, counted on this rank, into `block`
         multipliers : real (k, ky of this rank, Lx)
         spectrum : complex (ky of this rank, Lx)
         add : keep what `spectrum` holds and add to it
 
         Collective.
         """
-        exchange = self._exchange(len(fields))
-        self._send_rows(fields, exchange)
+        exchange = self._exchange(len(multipliers))
+        self._send_rows(fill, exchange)
         for first, block in _blocks(spectrum, self._line):
-            for k in range(len(fields)):
+            for k in range(len(multipliers)):
                 line = self._receive_columns(exchange, k, first, len(block))
                 _multiply_add(multipliers[k, first : first + len(block)], line, block, not (add or k))
         return spectrum
 
-    def backward(self, spectrum: np.ndarray, field: np.ndarray) -> np.ndarray:
+    def backward(self, spectrum: np.ndarray, field: np.ndarray, *, add: bool = False) -> np.ndarray:
         """Field of a spectrum, or of a stack of spectra (k, ky of this rank, Lx), into `field`, which is returned.
 
-        Collective. `spectrum` is left as it is. Unnormalised: backward(forward(f)) = Lx Ly f.
+        With `add` it is added to what `field` holds, which may then be of higher precision. Collective. `spectrum` is left
+        as it is. Unnormalised: backward(forward(f)) = Lx Ly f.
         """
         fields, spectra, exchange = self._stacked(field, spectrum)
         height, width = len(self._field), self.spectral_shape[0]
@@ -308,5 +316,8 @@ class Transform:
                     self.domain.rank, self._half,
                 )  # fmt: skip
                 self._back_along_y()
-                block[:] = self._field[: len(block)]
+                if add:
+                    block += self._field[: len(block)]
+                else:
+                    block[:] = self._field[: len(block)]
         return field

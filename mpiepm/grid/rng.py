@@ -56,7 +56,7 @@ def uniform(word: int) -> float:
 @njit
 def exponential(word: int) -> float:
     """Exponential variate of mean 1, from a random word."""
-    return -math.log1p(-uniform(word))
+    return -math.log(1.0 - uniform(word))  # the difference is exact
 
 
 @njit
