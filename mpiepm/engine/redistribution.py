@@ -21,21 +21,21 @@ from mpiepm.physics.state import Events
 
 _FIELDS_AT_ONCE = 3            # of a large lattice, to bound the memory
 _STACK_BYTES = 32 * 1024**2    # a lattice small enough to send all its fields in one exchange
-_NORM_STEPS = 4096             # intervals of the table of 1 / N(psi): interpolation error below 1e-14
+_ANGLE_STEPS = 4096            # intervals of the table over psi: interpolation errors below 1e-14
 
 
 @njit
 def _sources(
-    first_row: int, row: np.ndarray, column: np.ndarray, drop: np.ndarray, angle: np.ndarray, inverse_norm: np.ndarray,
+    first_row: int, row: np.ndarray, column: np.ndarray, drop: np.ndarray, angle: np.ndarray, table: np.ndarray,
     slot: np.ndarray, begin: np.ndarray, site_column: np.ndarray, weights: np.ndarray,
 ) -> int:  # fmt: skip
     """Sites with events, and for each the sum over its events of f, f cos 4 psi, f sin 4 psi, f cos 8 psi, ...
 
     Returns the number of sites n, after filling begin (local rows + 1,), where each row's sites begin, their columns
-    site_column (n,) and weights (2M + 1, n). `inverse_norm`: 1 / N and its slope at equally spaced angles; `slot` (Ly,) is
-    working memory. Events come row by row.
+    site_column (n,) and weights (2M + 1, n). `table` is that of `eshelby.angle_table`; `slot` (Ly,) is working memory. Events
+    come row by row.
     """
-    steps = inverse_norm.shape[0] - 1
+    steps = table.shape[0] - 1
     scale = steps / (0.5 * math.pi)
     found, rows = 0, 0
     begin[0] = 0
@@ -52,13 +52,18 @@ def _sources(
             for k in range(weights.shape[0]):
                 weights[k, n] = 0.0
             found += 1
-        # cubic Hermite interpolation of 1 / N(psi)
+        # 1 / N(psi) by cubic Hermite interpolation; cos and sin of 4 psi by the addition theorem from the node below
         x = angle[e] * scale
         cell = min(int(x), steps - 1)
         u = x - cell
-        v0, d0, v1, d1 = inverse_norm[cell, 0], inverse_norm[cell, 1], inverse_norm[cell + 1, 0], inverse_norm[cell + 1, 1]
+        v0, d0, v1, d1 = table[cell, 0], table[cell, 1], table[cell + 1, 0], table[cell + 1, 1]
         value = v0 + u * (d0 + u * (3.0 * (v1 - v0) - 2.0 * d0 - d1 + u * (2.0 * (v0 - v1) + d0 + d1)))
-        c, s = math.cos(4.0 * angle[e]), math.sin(4.0 * angle[e])
+        delta = 4.0 * u / scale
+        square = delta * delta
+        small_c = 1.0 - square * (0.5 - square / 24.0)
+        small_s = delta * (1.0 - square * (1.0 / 6.0 - square / 120.0))
+        node_c, node_s = table[cell, 2], table[cell, 3]
+        c, s = node_c * small_c - node_s * small_s, node_s * small_c + node_c * small_s
         re, im = drop[e] * value, 0.0
         weights[0, n] += re
         for m in range(1, (weights.shape[0] + 1) // 2):
@@ -96,7 +101,7 @@ class Redistribution:
             norm = -transform.sum_columns(fine_sums) / (4 * lx * ly)
         else:
             norm = -eshelby.harmonic_sum(at_zero, eshelby.quadrature_angles())
-        self._inverse_norm = eshelby.inverse_norm_table(norm, _NORM_STEPS)
+        self._table = eshelby.angle_table(norm, _ANGLE_STEPS)
         self._slot = np.zeros(ly, np.int64)
         spectra -= at_zero[:, None, None]
         spectra[1:] *= 2.0
@@ -129,7 +134,7 @@ class Redistribution:
         begin, column = np.empty(self.domain.local_shape[0] + 1, np.int64), np.empty(len(events), np.int64)
         weights = np.empty((len(self._multipliers), len(events)))
         found = _sources(
-            self.domain.first_row, events.row, events.column, events.drop, events.angle, self._inverse_norm,
+            self.domain.first_row, events.row, events.column, events.drop, events.angle, self._table,
             self._slot, begin, column, weights,
         )  # fmt: skip
         return begin, column[:found], weights[:, :found]

@@ -42,9 +42,10 @@ def _window_events(
     """
     rows, columns = stress.shape
     pause = 1.0 / columns  # mean time between two attempts in a row
+    scratch = np.empty(columns)
     n = 0
     for i in range(rows):
-        line = stress[i]
+        line = stress[i]  # until the first event of the row changes it
         copied = False
         t = 0.0
         attempt = 0
@@ -60,7 +61,8 @@ def _window_events(
                 if n == row.size:
                     return -1
                 if not copied:
-                    line = line.copy()
+                    scratch[:] = line
+                    line = scratch
                     copied = True
                 w0, w1, _, _ = philox(seed, _EVENT, attempt, first_row + i, number, 0)
                 delta = stress_drop(s, mean_drop * exponential(w0), threshold)

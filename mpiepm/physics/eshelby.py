@@ -146,13 +146,15 @@ def inverse_norm_series(norm: np.ndarray) -> np.ndarray:
     return series
 
 
-def inverse_norm_table(norm: np.ndarray, steps: int) -> np.ndarray:
-    """1 / N(psi) and its slope per interval at psi = 0, ..., pi/2 in `steps` intervals: (steps + 1, 2)."""
+def angle_table(norm: np.ndarray, steps: int) -> np.ndarray:
+    """1 / N, its slope per interval, cos 4 psi and sin 4 psi at psi = 0, ..., pi/2 in `steps` intervals: (steps + 1, 4)."""
     series = inverse_norm_series(norm)
     order = 4.0 * np.arange(len(series))
     step = 0.5 * np.pi / steps
-    phase = np.outer(np.arange(steps + 1) * step, order)
-    return np.stack([np.cos(phase) @ series, -np.sin(phase) @ (order * series) * step], axis=1)
+    psi = np.arange(steps + 1) * step
+    phase = np.outer(psi, order)
+    slope = -np.sin(phase) @ (order * series) * step
+    return np.stack([np.cos(phase) @ series, slope, np.cos(4.0 * psi), np.sin(4.0 * psi)], axis=1)
 
 
 def exact_kernel(shape: tuple[int, int], psi: float, name: KernelName = "paper") -> np.ndarray:
