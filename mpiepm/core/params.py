@@ -53,7 +53,7 @@ class Sweep(_Section):
     """[engine] name = "sweep": windows of `window` sweeps, one redistribution each."""
 
     name: Literal["sweep"] = "sweep"
-    window: Annotated[float, Field(gt=0, le=10)] = Field(default=0.1, description="length of a window, sweeps")
+    window: Annotated[float, Field(gt=0, le=10)] = Field(default=0.05, description="length of a window, sweeps")
     harmonics: Annotated[int, Field(ge=1, le=16)] = Field(default=4, description="M: angular harmonics of the kernel")
     precision: Literal["double", "single"] = Field(default="double", description="of the transforms; stress is double")
     planning: Literal["reproducible", "measured"] = Field(

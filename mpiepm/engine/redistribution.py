@@ -103,6 +103,7 @@ class Redistribution:
             norm = -eshelby.harmonic_sum(at_zero, eshelby.quadrature_angles())
         self._table = eshelby.angle_table(norm, _ANGLE_STEPS)
         self._slot = np.zeros(ly, np.int64)
+        self._begin = np.empty(domain.local_shape[0] + 1, np.int64)
         spectra -= at_zero[:, None, None]
         spectra[1:] *= 2.0
         spectra /= lx * ly  # the transform pair is unnormalised
@@ -110,6 +111,7 @@ class Redistribution:
         largest = int(domain.comm.allreduce(int(np.prod(domain.local_shape)), max)) * transform.real.itemsize
         self._at_once = len(spectra) if len(spectra) * largest <= _STACK_BYTES else _FIELDS_AT_ONCE
         self._spectrum = transform.empty_spectrum()
+        self._reserve(1024)
 
     def spread(self, events: Events, stress: np.ndarray) -> None:
         """Add to `stress` (local rows, Ly) what all events of all ranks do to the other sites. Collective."""
@@ -126,15 +128,20 @@ class Redistribution:
     def sources(self, events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sites of this rank with events, row by row, and their weights in each of the 2M + 1 source fields.
 
+        The arrays are working memory, valid until the next call.
+
         Returns
         -------
         begin : int64 (local rows + 1,), where the sites of each row begin;  column : int64 (n,)
         weights : float64 (2M + 1, n)
         """
-        begin, column = np.empty(self.domain.local_shape[0] + 1, np.int64), np.empty(len(events), np.int64)
-        weights = np.empty((len(self._multipliers), len(events)))
+        if len(events) > len(self._column):
+            self._reserve(2 * len(events))
         found = _sources(
             self.domain.first_row, events.row, events.column, events.drop, events.angle, self._table,
-            self._slot, begin, column, weights,
+            self._slot, self._begin, self._column, self._weights,
         )  # fmt: skip
-        return begin, column[:found], weights[:, :found]
+        return self._begin, self._column[:found], self._weights[:, :found]
+
+    def _reserve(self, capacity: int) -> None:
+        self._column, self._weights = np.empty(capacity, np.int64), np.empty((len(self._multipliers), capacity))

@@ -42,11 +42,10 @@ def _window_events(
     """
     rows, columns = stress.shape
     pause = 1.0 / columns  # mean time between two attempts in a row
-    scratch = np.empty(columns)
+    line = np.empty(columns)
     n = 0
     for i in range(rows):
-        line = stress[i]  # until the first event of the row changes it
-        copied = False
+        line[:] = stress[i]  # to change it, and because reading a row in order is faster than fetching its sites one by one
         t = 0.0
         attempt = 0
         while True:
@@ -60,10 +59,6 @@ def _window_events(
             if uniform(w2) < rate(s, temperature, threshold, stiffness, exponent):
                 if n == row.size:
                     return -1
-                if not copied:
-                    scratch[:] = line
-                    line = scratch
-                    copied = True
                 w0, w1, _, _ = philox(seed, _EVENT, attempt, first_row + i, number, 0)
                 delta = stress_drop(s, mean_drop * exponential(w0), threshold)
                 line[j] = s - delta

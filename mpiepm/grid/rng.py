@@ -22,15 +22,18 @@ _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _multiply_high(typing_context: Any, a: Any, b: Any) -> Any:
-    """Upper 64 bits of the 128-bit product: one machine instruction, which numba has no name for."""
+def _multiply(typing_context: Any, a: Any, b: Any) -> Any:
+    """Upper and lower 64 bits of the 128-bit product: one machine instruction, which numba has no name for."""
+    pair = types.UniTuple(types.uint64, 2)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.IntType(128)
+        wide, word = ir.IntType(128), ir.IntType(64)
         x, y = (builder.zext(argument, wide) for argument in arguments)
-        return builder.trunc(builder.lshr(builder.mul(x, y), ir.Constant(wide, 64)), ir.IntType(64))
+        product = builder.mul(x, y)
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+        return context.make_tuple(builder, pair, (high, builder.trunc(product, word)))
 
-    return types.uint64(types.uint64, types.uint64), generate
+    return pair(types.uint64, types.uint64), generate
 
 
 @njit
@@ -39,8 +42,8 @@ def philox(key0: int, key1: int, c0: int, c1: int, c2: int, c3: int) -> tuple[An
     k0, k1 = np.uint64(key0), np.uint64(key1)
     x0, x1, x2, x3 = np.uint64(c0), np.uint64(c1), np.uint64(c2), np.uint64(c3)
     for _ in range(10):
-        high0, low0 = _multiply_high(_MULTIPLIER_0, x0), _MULTIPLIER_0 * x0
-        high1, low1 = _multiply_high(_MULTIPLIER_1, x2), _MULTIPLIER_1 * x2
+        high0, low0 = _multiply(_MULTIPLIER_0, x0)
+        high1, low1 = _multiply(_MULTIPLIER_1, x2)
         x0, x1, x2, x3 = high1 ^ x1 ^ k0, low1, high0 ^ x3 ^ k1, low0
         k0 += _WEYL_0
         k1 += _WEYL_1
