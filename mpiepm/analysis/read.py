@@ -12,6 +12,9 @@ from mpiepm.core.params import ParameterError
 from mpiepm.io.archive import NAME, SCHEMA
 
 
+_SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run.
@@ -19,7 +22,7 @@ class Run:
     Attributes
     ----------
     params : the parameters, as nested dictionaries;  sites : of the lattice
-    lag : float64 (lag,), sweeps;  persistence : float64 (origin, lag), 0 once an origin has ended
+    lag : float64 (lag,), sweeps;  persistence : float64 (origin, lag), see `complete`
     duration : float64 (origin,), sweeps;  events : int64 (origin,)
     edges, counts : stress histogram of every origin: (bin + 1,), (origin, bin);  outside : (origin,)
     """
@@ -59,19 +62,32 @@ def open_archive(folder: Path) -> h5py.File:
     return file
 
 
+def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lags and P without gaps, from P of origins that ended at different lags (NaN from there on), each below `stop`.
+
+    What little was left of P where `stop` is small counts as 0; otherwise only the lags that all origins reached are kept.
+    """
+    if stop <= _SMALL:
+        return lag, np.nan_to_num(persistence, nan=0.0)
+    reached = ~np.isnan(persistence).any(axis=0)
+    return lag[reached], persistence[:, reached]
+
+
 def read(folder: Path) -> Run:
     """All but the fields of a finished run."""
     with open_archive(folder) as file:
         attributes = {key: file.attrs[key] for key in ("params", "provenance", "status", "mpiepm_version")}
         params = tomllib.loads(attributes["params"])
         lx, ly = params["lattice"]["size"]
+        stop = params["run"].get("stop_persistence", 1.0)
+        lag, persistence = complete(file["persistence/lag"][:], file["persistence/value"][:], stop)
         return Run(
             folder=folder,
             params=params,
             attributes=attributes,
             sites=lx * ly,
-            lag=file["persistence/lag"][:],
-            persistence=np.nan_to_num(file["persistence/value"][:], nan=0.0),
+            lag=lag,
+            persistence=persistence,
             duration=file["origins/duration"][:],
             events=file["origins/events"][:],
             edges=file["histograms/stress/edges"][:],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mpiepm.analysis import estimators
+from mpiepm.analysis.read import complete
 
 
 def test_relaxation_time_of_an_exponential() -> None:
@@ -28,3 +29,14 @@ def test_jackknife_of_a_mean_is_its_standard_error() -> None:
     assert estimate.value == pytest.approx(data.mean())
     assert estimate.error == pytest.approx(data.std(ddof=1) / np.sqrt(50))
     assert np.isnan(estimators.jackknife(lambda units: 1.0, 1).error)
+
+
+def test_origins_that_ended_early_do_not_count_as_relaxed_unless_they_were() -> None:
+    lag = np.array([1.0, 2.0, 3.0])
+    persistence = np.array([[0.9, 0.25, np.nan], [0.9, 0.5, 0.25]])
+    cut, values = complete(lag, persistence, 0.3)
+    assert list(cut) == [1.0, 2.0]
+    assert np.array_equal(values, persistence[:, :2])
+    cut, values = complete(lag, persistence, 0.01)
+    assert list(cut) == list(lag)
+    assert values[0, 2] == 0.0
