@@ -11,7 +11,6 @@ import numpy as np
 from mpiepm.core.params import ParameterError
 from mpiepm.io.archive import NAME, SCHEMA
 
-
 _SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
 
 
