@@ -108,6 +108,7 @@ def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Int
 
     if resume and comm.bcast(rundir.is_finished(folder)):
         if comm.rank == 0:
+            rundir.tidy(folder)  # it may have been killed between its archive and this
             print(f"{folder}: the run is finished, nothing to resume")
         return
     params = parse(text)

@@ -235,6 +235,5 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
     }
     archive.finish(constants, attributes)
     if simulation.domain.rank == 0:
-        for path in checkpoint.existing(folder):
-            path.unlink()
+        rundir.tidy(folder)
     simulation.domain.comm.Barrier()

@@ -1,7 +1,7 @@
 """The archive of a run: one HDF5 file, whatever the number of ranks, with named dimensions and units.
 
 Records wait in memory; at a checkpoint those of a long run move to a numbered segment in ``journal/``, written once and
-never touched again. `finish` joins segments and memory into ``archive.h5`` and removes the journal. A run killed at any
+never touched again. `finish` joins segments and memory into ``archive.h5``. A run killed at any
 moment therefore loses nothing that its newest checkpoint knows of.
 """
 
@@ -107,7 +107,7 @@ class Archive:
         return rows + self._records[variable.name]
 
     def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
-        """Write ``archive.h5`` with everything recorded and the `constants`, then remove the journal."""
+        """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then."""
         contents = {}
         for name, values in constants.items():
             dimension, units, description = _UNITS[name]
@@ -117,9 +117,6 @@ class Archive:
             if rows:
                 contents[variable.name] = self._dataset(variable, rows)
         hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes})
-        if self.domain.rank == 0:
-            remove_journal(self.folder)
-        self.domain.comm.Barrier()
 
 
 def remove_journal(folder: Path) -> None:

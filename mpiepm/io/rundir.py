@@ -62,5 +62,12 @@ def _differences(old: dict[str, object], new: dict[str, object], prefix: str = "
 
 
 def is_finished(folder: Path) -> bool:
-    """Has the run in `folder` left its archive and nothing unfinished?"""
-    return (folder / archive.NAME).exists() and not checkpoint.existing(folder)
+    """Has the run in `folder` left its archive? That is written once, complete, so nothing else is asked."""
+    return (folder / archive.NAME).exists()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a finished run no longer needs: its checkpoints and its journal."""
+    for path in checkpoint.existing(folder):
+        path.unlink()
+    archive.remove_journal(folder)

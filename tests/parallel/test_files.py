@@ -86,7 +86,6 @@ def test_segments_and_memory_join_in_order(shared_path: Path) -> None:
         assert archive.segments == len(flush_after)
         archive.finish({"persistence/lag": np.arange(7.0)}, {"params": "x"})
         paths.append(folder / "archive.h5")
-        assert not (folder / "journal").exists()
     assert contents(paths[0]) == contents(paths[1]) == contents(paths[2])
     with h5py.File(paths[0], "r") as file:
         assert np.array_equal(file["g/field"][4], whole(4))

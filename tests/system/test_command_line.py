@@ -137,7 +137,9 @@ def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, 
     other = mpiepm(1, "run", finished / "params.toml", "--out", folder, "--resume")
     assert other.returncode == 2
     assert "lattice.size is (8, 8) there and (33, 50) here" in other.stderr
+    (folder / "checkpoint-000001.h5").write_text("left by a kill just after the archive was complete")
     assert "nothing to resume" in mpiepm(1, "run", "--out", folder, "--resume").stdout
+    assert not (folder / "checkpoint-000001.h5").exists()
     assert contents(folder / "archive.h5") == before
     changed = mpiepm(1, "run", finished / "params.toml", "--out", folder, *quick, "--overwrite", "--set", "run.seed=2")
     assert changed.returncode == 0
