@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Parameters
+from mpiepm.core.params import Event, Parameters
 from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.streams import Stream
 from mpiepm.engine.base import Engine
+from mpiepm.engine.event import EventEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
@@ -46,17 +47,11 @@ class Phases:
         self.origin, self.begun, self.checkpoints = scalars["origin"], scalars["begun"], scalars["checkpoints"]
 
 
-class _EngineCounters:
-    """An engine as a part of the checkpoint: it has scalars only."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        return self._engine.save(), {}
-
-    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
-        self._engine.restore(scalars)
+def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
+    """The engine that the parameters name."""
+    if isinstance(params.engine, Event):
+        return EventEngine(domain, params, state)
+    return SweepEngine(domain, params)
 
 
 class Simulation:
@@ -66,7 +61,7 @@ class Simulation:
         self.domain, self.params = domain, params
         stress = standard_normal(params.run.seed, Stream.INITIAL_STRESS, domain.first_row, domain.local_shape)
         self.state = State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
-        self.engine: Engine = SweepEngine(domain, params)
+        self.engine = _engine(domain, params, self.state)
         self.phases = Phases()
         output = params.output
         lags = LogSpaced(output.lags.first, output.lags.per_decade)
@@ -84,7 +79,7 @@ class Simulation:
     def parts(self) -> dict[str, checkpoint.Saveable]:
         """Everything that a checkpoint holds, by name."""
         fixed: dict[str, checkpoint.Saveable] = {
-            "state": self.state, "engine": _EngineCounters(self.engine), "phases": self.phases
+            "state": self.state, "engine": self.engine, "phases": self.phases
         }
         return fixed | {observer.name: observer for observer in self.observers}
 
@@ -138,8 +133,8 @@ class Simulation:
         if self.phase_is_over():
             for observer in self.observers:
                 observer.end_origin(state, record)
+            self.engine.begin_origin(state.time)
             state.begin_origin()
-            self.engine.begin_origin()
             self.phases.origin += 1
             self.phases.begun = False
 
@@ -153,8 +148,8 @@ class Simulation:
             for observer in self.observers:
                 observer.sample(self.state, 1.0, ignore)
                 observer.end_origin(self.state, ignore)
+            self.engine.begin_origin(self.state.time)
             self.state.begin_origin()
-            self.engine.begin_origin()
 
 
 def run(domain: Domain, params: Parameters, folder: Path, *, resume: bool, quiet: bool = False) -> None:

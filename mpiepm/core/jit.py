@@ -1,4 +1,4 @@
-"""The one door to numba: every hot loop of the package is compiled through `njit`.
+"""The one door to numba: every hot loop of the package is compiled through `njit` or `inlined`.
 
 Compiled code is kept in ``$NUMBA_CACHE_DIR`` (default: ``$XDG_CACHE_HOME/mpiepm/numba``), in a folder named after a hash
 of the package's sources. numba itself notices only changes in the *file* of a compiled function, not in the functions
@@ -32,3 +32,8 @@ numba.config.CACHE_DIR = str(_cache_directory())
 def njit(function: _Function) -> _Function:
     """Compile `function` on its first call, IEEE arithmetic (no fastmath: a sum may decide an event), cached on disk."""
     return cast("_Function", numba.njit(cache=True, error_model="numpy")(function))
+
+
+def inlined(function: _Function) -> _Function:
+    """`njit`, written into its callers: for short functions of hot loops, whose arrays would be reference-counted per call."""
+    return cast("_Function", numba.njit(cache=True, error_model="numpy", inline="always")(function))

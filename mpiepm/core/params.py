@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -36,7 +36,9 @@ class Epmq(_Section):
     """[model] name = "epmq": thermally activated events of random orientation (Ozawa & Biroli 2023)."""
 
     name: Literal["epmq"] = "epmq"
-    temperature: Positive = Field(description="T, in units of stiffness * threshold ** barrier_exponent")
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="T, in units of stiffness * threshold ** barrier_exponent; 0 only with extremal dynamics"
+    )
     elasticity: bool = Field(default=True, description="redistribute the stress of an event; off: independent sites")
     kernel: Literal["paper", "conserving"] = Field(default="paper", description="reading of the Eshelby kernel")
     barrier_exponent: Positive = Field(default=1.5, description="a in the barrier K (sigma_c - |sigma|) ** a")
@@ -58,6 +60,15 @@ class Sweep(_Section):
     precision: Literal["double", "single"] = Field(default="double", description="of the transforms; stress is double")
     planning: Literal["reproducible", "measured"] = Field(
         default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
+    )
+
+
+class Event(_Section):
+    """[engine] name = "event": exact, event by event."""
+
+    name: Literal["event"] = "event"
+    dynamics: Literal["thermal", "extremal"] = Field(
+        default="thermal", description="extremal: T -> 0+, the site with the lowest barrier fires; time counts events"
     )
 
 
@@ -129,39 +140,59 @@ class Parameters(_Section):
 
     lattice: Lattice = Lattice()
     model: Epmq
-    engine: Sweep = Sweep()
+    engine: Annotated[Sweep | Event, Field(discriminator="name")] = Sweep()
     run: Run = Field(default_factory=Run)
     output: Output = Output()
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _default_engine(cls, value: Any) -> Any:
+        return {"name": "sweep", **value} if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _zero_temperature(self) -> "Parameters":
+        extremal = isinstance(self.engine, Event) and self.engine.dynamics == "extremal"
+        if extremal != (self.model.temperature == 0):
+            given = f"model.temperature = {self.model.temperature:g}, engine.dynamics = {'extremal' if extremal else 'thermal'!r}"
+            raise ValueError(f"{given}: must be temperature 0 for extremal dynamics, above 0 for thermal")
+        return self
 
     def to_toml(self) -> str:
         """The complete file, defaults filled in; reading it back gives equal parameters."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-def _known_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
-    """Keys allowed in the section at `location`."""
+def _known_keys(location: Sequence[Any]) -> list[str]:
+    """Keys allowed in the section at `location`, in which the variant of a section is named after the section."""
+    options: list[type[BaseModel]] = [Parameters]
     for part in location:
-        field = model.model_fields.get(str(part))
-        if field is None:
+        variants = [option for option in options if len(options) > 1 and option.model_fields["name"].default == part]
+        if variants:
+            options = variants
+            continue
+        field = options[0].model_fields.get(str(part))
+        candidates = [field.annotation, *get_args(field.annotation)] if field else []
+        options = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not options:
             return []
-        candidates = [field.annotation, *get_args(field.annotation)]
-        sections = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not sections:
-            return []
-        model = sections[0]
-    return list(model.model_fields)
+    return list(options[0].model_fields)
 
 
 def _describe(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    location = error["loc"]
+    if error["type"] == "union_tag_invalid":
+        key = ".".join([*location, "name"])
+        return f"{key} = {error['ctx']['tag']!r}: must be one of {error['ctx']['expected_tags']}"
+    key = ".".join(str(part) for k, part in enumerate(location) if location[:k] != ("engine",))  # without the variant
     if error["type"] == "extra_forbidden":
-        known = _known_keys(Parameters, error["loc"][:-1])
-        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
     if error["type"] == "missing":
         return f"{key}: required, but not given"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = message.removesuffix(" or object to extract fields from")
     value = error["input"]
     if isinstance(value, Mapping | BaseModel):
         return f"{key}: {message}" if key else message

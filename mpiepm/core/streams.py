@@ -14,3 +14,6 @@ class Stream(IntEnum):
     INITIAL_STRESS = 1  # counter (column // 4, row, 0, 0)
     SWEEP_ATTEMPT = 2   # counter (attempt of the row, row, window, 0): waiting time, column, acceptance
     SWEEP_EVENT = 3     # counter (attempt of the row, row, window, 0): stress drop, orientation
+    EVENT = 4           # counter (candidate of the row, row, part, 0): waiting time, site, acceptance | drop, orientation
+    EXTREMAL_SITE = 5   # counter (event, row, 0, 0): priority of the row's unstable sites, site
+    EXTREMAL_EVENT = 6  # counter (event, 0, 0, 0): stress drop, orientation

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import numpy as np
+
 from mpiepm.physics.state import Events, State
 
 
@@ -22,11 +24,11 @@ class Engine(Protocol):
         Every rank is handed the same number of batches, with the events of its own rows.
         """
 
-    def begin_origin(self) -> None:
-        """The present has become the new origin of time."""
+    def begin_origin(self, time: float) -> None:
+        """The present, `time` sweeps after the last origin, becomes the new one."""
 
-    def save(self) -> dict[str, Any]:
-        """Counters for a checkpoint, the same on all ranks."""
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Scalars, the same on all ranks, and fields (local rows, any number) for a checkpoint."""
 
-    def restore(self, scalars: dict[str, Any]) -> None:
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""

@@ -114,7 +114,10 @@ class Redistribution:
         self._reserve(1024)
 
     def spread(self, events: Events, stress: np.ndarray) -> None:
-        """Add to `stress` (local rows, Ly) what all events of all ranks do to the other sites. Collective."""
+        """Add to `stress` (local rows, Ly) what all events of all ranks do to the other sites. Collective.
+
+        Events must come row by row.
+        """
         begin, column, weights = self.sources(events)
         for start in range(0, len(weights), self._at_once):
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Parameters
+from mpiepm.core.params import Parameters, Sweep
 from mpiepm.core.streams import Stream
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain
@@ -85,6 +85,7 @@ class SweepEngine:
 
     def __init__(self, domain: Domain, params: Parameters) -> None:
         model = params.model
+        assert isinstance(params.engine, Sweep)
         self.domain = domain
         self.window = params.engine.window
         self._seed = params.run.seed
@@ -113,15 +114,15 @@ class SweepEngine:
             windows -= 1
         return windows * self.window
 
-    def begin_origin(self) -> None:
+    def begin_origin(self, time: float) -> None:
         """Start the clock anew; the draws go on."""
         self._elapsed = 0
 
-    def save(self) -> dict[str, Any]:
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Counters for a checkpoint."""
-        return {"number": self._number, "elapsed": self._elapsed}
+        return {"number": self._number, "elapsed": self._elapsed}, {}
 
-    def restore(self, scalars: dict[str, Any]) -> None:
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
         self._number, self._elapsed = scalars["number"], scalars["elapsed"]
 

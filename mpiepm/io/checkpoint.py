@@ -25,7 +25,7 @@ class Saveable(Protocol):
     """A part of the run with scalars and fields of its own."""
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Scalars (JSON) and fields (local rows, Ly)."""
+        """Scalars (JSON) and fields (local rows, Ly or any other number)."""
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
@@ -49,8 +49,9 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
     for name, part in parts.items():
         scalars[name], fields = part.save()
         for key, slab in fields.items():
-            dims = (f"{name}_{key}_one", "x", "y")
-            contents[f"{name}/{key}"] = Dataset(dims, slabs=[slab], dtype=slab.dtype.str)
+            width = slab.shape[1]
+            dims = (f"{name}_{key}_one", "x", "y" if width == domain.shape[1] else f"{name}_{key}_column")
+            contents[f"{name}/{key}"] = Dataset(dims, slabs=[slab], dtype=slab.dtype.str, width=width)
     text = json.dumps({"header": header, "parts": scalars})
     hdf5.write(folder / f"checkpoint-{number:06d}.h5", domain, contents, {"schema": SCHEMA, "scalars": text})
     if domain.rank == 0:

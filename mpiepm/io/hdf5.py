@@ -28,8 +28,9 @@ class Dataset:
     Attributes
     ----------
     dims : names of the dimensions;  values : the array, the same on all ranks
-    slabs : instead of values: entries along the first dimension, each this rank's rows (local rows, Ly), or a function
-        that fetches them when their turn comes
+    slabs : instead of values: entries along the first dimension, each this rank's rows (local rows, width), or a
+        function that fetches them when their turn comes
+    width : columns of a slab, 0: those of the lattice
     attributes : units, description
     """
 
@@ -37,6 +38,7 @@ class Dataset:
     values: np.ndarray | None = None
     slabs: Sequence[np.ndarray | Callable[[], np.ndarray]] = ()
     dtype: str = ""
+    width: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,7 +96,9 @@ def sync(path: Path) -> None:
 
 
 def _shape(dataset: Dataset, lattice: tuple[int, int]) -> tuple[int, ...]:
-    return dataset.values.shape if dataset.values is not None else (len(dataset.slabs), *lattice)
+    if dataset.values is not None:
+        return dataset.values.shape
+    return len(dataset.slabs), lattice[0], dataset.width or lattice[1]
 
 
 def _lay_out(
@@ -147,7 +151,7 @@ def _gather_by_rows(file: h5netcdf.File | None, domain: Domain, distributed: Map
             file[name][k, domain.rows] = own
             for rank in range(1, domain.size):
                 first, last = domain.boundaries[rank : rank + 2]
-                rows = np.empty((last - first, domain.shape[1]), dataset.dtype)
+                rows = np.empty((last - first, own.shape[1]), dataset.dtype)
                 domain.comm.Recv([rows, MPI.BYTE], source=rank)
                 file[name][k, first:last] = rows
     if file is not None:

@@ -134,6 +134,21 @@ def spectra(
     return out, sums
 
 
+def real_space(shape: tuple[int, int], name: KernelName, harmonics: int) -> tuple[np.ndarray, np.ndarray]:
+    """Harmonics of g on the whole lattice, float64 (2M + 1, Lx, Ly): c_0, c_1, s_1, ..., and N at `quadrature_angles`.
+
+    Serial; the value at r = 0 is that of g, not yet taken out.
+    """
+    lx, ly = shape
+    kx, ky = (np.fft.fftfreq(lx) * lx).round().astype(int), np.arange(ly // 2 + 1)
+    transformed, sums = spectra(shape, kx, ky, harmonics)
+    fields = np.fft.irfft2(transformed.transpose(0, 2, 1), s=shape)
+    if name == "conserving":
+        return fields, -harmonic_sum(fields[:, 0, 0], quadrature_angles())
+    twice = np.where((ky == 0) | (2 * ky == ly), 1.0, 2.0)
+    return fields, -(sums @ twice) / (4 * lx * ly)
+
+
 def inverse_norm_series(norm: np.ndarray) -> np.ndarray:
     """Coefficients n_0, n_1, ... of 1 / N(psi) = sum_k n_k cos(4 k psi), from N at `quadrature_angles` (ANGLES,).
 

@@ -42,7 +42,7 @@ class State:
 
 @dataclass(frozen=True)
 class Events:
-    """Plastic events on this rank's rows, ordered by row and then by time.
+    """Plastic events on this rank's rows; those of one site are in the order of time.
 
     Attributes
     ----------

@@ -1,4 +1,6 @@
-"""The sweep engine on 1-4 ranks: the same events at the same sites, wherever the lattice is cut and the run stops."""
+"""The engines on 1-4 ranks: the same events at the same sites, wherever the lattice is cut and the run stops."""
+
+import json
 
 import numpy as np
 import pytest
@@ -35,6 +37,11 @@ def event_list(simulation: Simulation, stops: list[float]) -> np.ndarray:
         ((33, 50), 100.0, ["engine.precision=single"]),
         ((33, 50), 100.0, ["model.kernel=conserving", "model.temperature=0.03"]),
         ((33, 50), 100.0, ["model.elasticity=false"]),
+        ((48, 48), 60.0, ["engine.name=event"]),
+        ((33, 50), 100.0, ["engine.name=event", "model.kernel=conserving"]),
+        ((33, 70), 1e6, ["engine.name=event", "model.temperature=0.013"]),
+        ((33, 50), 100.0, ["engine.name=event", "model.elasticity=false"]),
+        ((24, 40), 100.0, ["engine.name=event", "model.barrier_exponent=2", "model.stiffness=0.7", "model.threshold=1.2"]),
     ],
 )
 def test_identical_events_on_any_number_of_ranks(
@@ -50,14 +57,36 @@ def test_identical_events_on_any_number_of_ranks(
     assert together.state.stress.tobytes() == alone.state.stress[together.domain.rows].tobytes()
 
 
-def test_stops_change_nothing() -> None:
-    params = parameters((24, 20), "model.temperature=0.02")
+@pytest.mark.parametrize("engine", ["sweep", "event"])
+def test_stops_change_nothing(engine: str) -> None:
+    params = parameters((24, 20), "model.temperature=0.02", f"engine.name={engine}")
     straight, halting = (Simulation(Domain((24, 20)), params) for _ in range(2))
     expected = event_list(straight, [300.0])
     stops = [0.1, 0.35, 0.35, 7.0, 7.05, 100.0, 299.95, 300.0]
     assert event_list(halting, stops).tobytes() == expected.tobytes()
     assert halting.state.time == straight.state.time == straight.engine.boundary(300.0)
     assert halting.state.stress.tobytes() == straight.state.stress.tobytes()
+
+
+def test_origins_and_checkpoints_change_nothing() -> None:
+    shape = (24, 20)
+    params = parameters(shape, "model.temperature=0.02", "engine.name=event")
+    straight, resumed = (Simulation(Domain(shape), params) for _ in range(2))
+    expected = event_list(straight, [50.0, 400.0])
+    event_list(resumed, [50.0])
+    parts = {name: part.save() for name, part in resumed.parts.items()}
+    resumed = Simulation(Domain(shape), params)
+    for name, part in resumed.parts.items():
+        scalars, fields = parts[name]
+        part.restore(json.loads(json.dumps(scalars)), fields)
+    resumed.engine.begin_origin(50.0)
+    resumed.state.begin_origin()
+    rest = event_list(resumed, [350.0])
+    late = expected[expected[:, 2] > 50.0]
+    assert len(late) > 20
+    assert np.array_equal(late[:, [0, 1, 3, 4]], rest[:, [0, 1, 3, 4]])
+    assert np.allclose(late[:, 2] - 50.0, rest[:, 2], rtol=0.0, atol=1e-9)
+    assert resumed.state.stress.tobytes() == straight.state.stress.tobytes()
 
 
 @pytest.mark.parametrize("window", [0.1, 0.3, 1 / 3, 0.7])

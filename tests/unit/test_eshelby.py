@@ -7,15 +7,6 @@ from mpiepm.physics import eshelby
 from mpiepm.theory import mean_field
 
 
-def harmonics(shape: tuple[int, int], order: int) -> tuple[np.ndarray, np.ndarray]:
-    """c_h(r) on the lattice (2M + 1, Lx, Ly), and N(psi) at the quadrature angles."""
-    lx, ly = shape
-    kx, ky = (np.fft.fftfreq(lx) * lx).round().astype(int), np.arange(ly // 2 + 1)
-    spectra, sums = eshelby.spectra(shape, kx, ky, order)
-    weight = np.where((ky == 0) | (2 * ky == ly), 1.0, 2.0)
-    return np.fft.irfft2(spectra.transpose(0, 2, 1), s=shape), -(sums @ weight) / (4 * lx * ly)
-
-
 def test_coupling_and_edge_of_the_paper() -> None:
     alpha = eshelby.coupling((64, 64))
     assert alpha == pytest.approx(0.1101, abs=2e-4)
@@ -30,7 +21,7 @@ def test_coupling_and_edge_of_the_paper() -> None:
 )  # fmt: skip
 def test_error_of_the_harmonic_expansion(order: int, rms: float, largest: float) -> None:
     shape = (128, 128)
-    c, norm = harmonics(shape, order)
+    c, norm = eshelby.real_space(shape, "paper", order)
     series = eshelby.inverse_norm_series(norm)
     error, total, worst = 0.0, 0.0, 0.0
     angles = np.arange(24) * np.pi / 48
@@ -48,7 +39,7 @@ def test_error_of_the_harmonic_expansion(order: int, rms: float, largest: float)
 
 @pytest.mark.parametrize("shape", [(32, 32), (24, 30), (15, 22)])
 def test_norm_is_the_mean_over_the_fine_lattice(shape: tuple[int, int]) -> None:
-    _, norm = harmonics(shape, 1)
+    _, norm = eshelby.real_space(shape, "paper", 1)
     kx, ky = (np.arange(-length, length) for length in shape)
     psi = eshelby.quadrature_angles()[5]
     mean = 0.0
@@ -64,7 +55,7 @@ def test_norm_is_the_mean_over_the_fine_lattice(shape: tuple[int, int]) -> None:
 
 
 def test_inverse_norm_series_between_the_quadrature_points() -> None:
-    series = eshelby.inverse_norm_series(harmonics((32, 32), 1)[1])
+    series = eshelby.inverse_norm_series(eshelby.real_space((32, 32), "paper", 1)[1])
     for psi in (0.01, 0.3, 1.1):
         value = series @ np.cos(4 * np.arange(len(series)) * psi)
         g = eshelby.exact_kernel((32, 32), psi)
@@ -82,6 +73,6 @@ def test_sums_of_the_kernels(psi: float) -> None:
 def test_far_field() -> None:
     shape, psi = (256, 256), 0.3
     g = eshelby.exact_kernel(shape, psi)
-    norm = harmonics((64, 64), 1)[1][0]  # psi = 0, for the size only
+    norm = eshelby.real_space((64, 64), "paper", 1)[1][0]  # psi = 0, for the size only
     r, theta = np.hypot(12, 5), np.arctan2(5, 12)
     assert g[12, 5] == pytest.approx(np.cos(4 * (theta - psi)) / (np.pi * r**2) / norm, rel=0.25)

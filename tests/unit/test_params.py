@@ -36,7 +36,7 @@ def test_overrides_take_precedence_and_strings_need_no_quotes() -> None:
     [
         ("", [], "model: required"),
         ("[model]\n", [], "model.temperature: required"),
-        (MINIMAL, ["model.temperature=-1"], "model.temperature = -1: must be greater than 0"),
+        (MINIMAL, ["model.temperature=-1"], "model.temperature = -1: must be greater than or equal to 0"),
         (MINIMAL, ["model.temperature=nan"], "model.temperature = nan: must be a finite number"),
         (MINIMAL, ["model.temperature=cold"], "model.temperature = 'cold': must be a valid number"),
         (MINIMAL, ["model.temprature=1"], "model.temprature: unknown key; did you mean temperature?"),
@@ -45,6 +45,12 @@ def test_overrides_take_precedence_and_strings_need_no_quotes() -> None:
         (MINIMAL, ["model.kernel=papr"], "model.kernel = 'papr': must be 'paper' or 'conserving'"),
         (MINIMAL, ["engine.name=swep"], "engine.name = 'swep': must be"),
         (MINIMAL, ["engine.window=0"], "engine.window = 0: must be greater than 0"),
+        (MINIMAL, ["engine.winow=1"], "engine.winow: unknown key; did you mean window?"),
+        (MINIMAL, ["engine.name=event", "engine.window=1"], "engine.window: unknown key; known here: name, dynamics"),
+        (MINIMAL, ["engine.name=event", "engine.dynamics=cold"], "engine.dynamics = 'cold': must be 'thermal' or 'extremal'"),
+        (MINIMAL, ["engine=3"], "engine = 3: must be a valid dictionary"),
+        (MINIMAL, ["model.temperature=0"], "model.temperature = 0, engine.dynamics = 'thermal': must be"),
+        (MINIMAL, ["engine.name=event", "engine.dynamics=extremal"], "model.temperature = 0.03, engine.dynamics"),
         (MINIMAL, ["engine.harmonics=2.5"], "engine.harmonics = 2.5: must be a valid integer"),
         (MINIMAL, ["lattice.size=[64]"], "lattice.size.1: required"),
         (MINIMAL, ["lattice.size=[64, 2]"], "lattice.size.1 = 2: must be greater than or equal to 4"),
@@ -87,7 +93,7 @@ def test_the_documentation_lists_every_key() -> None:
         for name, field in section.model_fields.items():
             inner = [t for t in (field.annotation, *get_args(field.annotation)) if isinstance(t, type)]
             sections = [t for t in inner if issubclass(t, BaseModel)]
-            found |= keys(sections[0], f"{prefix}{name}.") if sections else {prefix + name}
+            found |= {key for s in sections for key in keys(s, f"{prefix}{name}.")} if sections else {prefix + name}
         return found
 
     assert documented == keys(Parameters, "")

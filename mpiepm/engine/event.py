@@ -1,0 +1,189 @@
+"""Event engine: exact rejection-free dynamics, event by event, at any temperature ("faster than the clock").
+
+The next event comes after an exponential time of mean 1 / W, W = sum_i w_i, at site i with probability w_i / W; it drops the
+stress of its site and adds the kernel to all others at once. Neither the whole sum nor most of the rates are ever needed
+(`engine.thinning`), and far rows receive an event only when something asks for them (`engine.pending`).
+
+Every rank finds the next event of its own rows; the earliest of all ranks is the one performed, after one small collective.
+Times are kept since the origin, and waiting times since the last event, so that both keep their resolution: avalanches last a
+few sweeps when the quiet between them lasts 1e12.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.jit import njit
+from mpiepm.core.params import Parameters
+from mpiepm.engine import pending as lists
+from mpiepm.engine import thinning
+from mpiepm.engine.pending import Pending, catch_up, catch_up_all, push
+from mpiepm.engine.thinning import NOBODY, Clocks, Physics, Rejections, draw_wait, propose, undo
+from mpiepm.grid.domain import Domain
+from mpiepm.physics import realspace
+from mpiepm.physics.realspace import Tables
+from mpiepm.physics.state import Events, State
+
+BATCH = 4096            # events handed out together, at most
+_NEGLIGIBLE = 0.1       # share of the mean yield rate that a site may have without a tight bound
+
+
+@njit
+def _perform(
+    tables: Tables, pending: Pending, elastic: bool, p: Physics, clocks: Clocks, seed: int, first_row: int,
+    message: np.ndarray, stress: np.ndarray, plastic_strain: np.ndarray,
+) -> None:  # fmt: skip
+    """Bring this rank's rows past the event of `message`."""
+    wait, row, column, drop, angle = message[0], int(message[1]), int(message[2]), message[3], message[4]
+    own = row - first_row
+    here = 0 <= own < stress.shape[0]
+    before = stress[own, column] if here else 0.0
+    if elastic:
+        push(tables, pending, first_row, row, column, drop, angle, stress)
+    rows, n = np.empty(stress.shape[0], np.int64), 0  # that cannot wait
+    moved, remaining = pending.moved, clocks.remaining
+    for i in range(stress.shape[0]):
+        remaining[i] -= wait
+        if i == own or moved[i] > p.scan_after:
+            moved[i] = 0.0
+            rows[n] = i
+            n += 1
+    catch_up(tables, pending, first_row, stress, rows[:n])
+    if here:
+        stress[own, column] = before - drop
+        plastic_strain[own, column] += drop / p.shear_modulus
+    thinning.scan(p, clocks, stress, rows[:n], own, column)
+    if here:
+        clocks.draws[own] += 1
+        remaining[own] = draw_wait(clocks, seed, row, own)
+
+
+@njit
+def _run_alone(
+    tables: Tables, pending: Pending, elastic: bool, p: Physics, clocks: Clocks, log: Rejections, seed: int,
+    now: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
+    message: np.ndarray, events: np.ndarray, limit: int,
+) -> tuple[int, float]:  # fmt: skip
+    """Up to `limit` events on a single rank, into `events` (limit, 5): time, row, column, drop, angle; new `now`."""
+    n = 0
+    while n < limit:
+        propose(tables, pending, p, clocks, log, seed, 0, now, until, stress, message)
+        if message[0] == np.inf:
+            break
+        if message[1] == NOBODY:
+            continue
+        _perform(tables, pending, elastic, p, clocks, seed, 0, message, stress, plastic_strain)
+        now += message[0]
+        events[n] = message
+        events[n, 0] = now
+        n += 1
+    return n, now
+
+
+class EventEngine:
+    """Exact dynamics on the slabs of `domain`; see the module's text. Construction is collective."""
+
+    def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
+        model = params.model
+        self.domain = domain
+        self._seed = params.run.seed
+        self._elastic = model.elasticity
+        self._physics = thinning.physics(model)
+        self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
+        self._pending = lists.empty(self._tables, domain.local_shape[0])
+        self._clocks = thinning.clocks(domain.local_shape)
+        self._log = thinning.rejections()
+        self._message, self._events = np.empty(5), np.empty((BATCH, 5))
+        self._last = 0.0        # time of the last event since the origin
+        self._since = (0, 0.0)  # event and time at which `deep` was last set
+        thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
+
+    def boundary(self, time: float) -> float:
+        """Any time will do."""
+        return time
+
+    def begin_origin(self, time: float) -> None:
+        """See `engine.base.Engine`: the event pending is as far in the future as before."""
+        self._last -= time
+        self._since = (self._since[0], self._since[1] - time)
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """See `engine.base.Engine`: limits, clocks, and what the rows may have moved since they were scanned."""
+        scalars = {"last": self._last, "since": list(self._since), "deep": self._clocks.deep[0]}
+        rows = np.stack([self._clocks.remaining, self._clocks.draws.astype(float), self._pending.moved], axis=1)
+        return scalars, {"limit": self._clocks.limit, "rows": rows}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._last, self._since = scalars["last"], tuple(scalars["since"])
+        self._clocks.deep[0] = scalars["deep"]
+        self._clocks.limit[:] = fields["limit"]
+        rows = fields["rows"]
+        self._clocks.remaining[:], self._clocks.draws[:], self._pending.moved[:] = rows.T
+        thinning.rebuild(self._physics, self._clocks)
+
+    def advance(self, state: State, until: float) -> Iterator[Events]:
+        """See `engine.base.Engine`: batches of up to `BATCH` events of the whole lattice."""
+        while True:
+            limit = min(BATCH, self._since[0] + self.domain.sites - state.events)
+            found = self._advance_alone(state, until, limit) if self.domain.size == 1 else self._together(state, until, limit)
+            state.events += found
+            if state.events - self._since[0] >= self.domain.sites:
+                self._set_deep(state.events)
+            if found:
+                yield self._own(found)
+            if found < limit:
+                break
+        catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
+        state.time = until
+
+    def _advance_alone(self, state: State, until: float, limit: int) -> int:
+        """Number of events performed, at most `limit`; they lie in the buffer."""
+        found, self._last = _run_alone(
+            self._tables, self._pending, self._elastic, self._physics, self._clocks, self._log, self._seed,
+            self._last, until, state.stress, state.plastic_strain, self._message, self._events, limit,
+        )  # fmt: skip
+        return found
+
+    def _together(self, state: State, until: float, limit: int) -> int:
+        """The same on several ranks."""
+        first_row, found = self.domain.first_row, 0
+        while found < limit:
+            rejected = propose(
+                self._tables, self._pending, self._physics, self._clocks, self._log, self._seed, first_row,
+                self._last, until, state.stress, self._message,
+            )  # fmt: skip
+            event = self.domain.first(self._message)
+            wait, row = float(event[0]), int(event[1]) if math.isfinite(event[0]) else NOBODY
+            if rejected:
+                undo(self._clocks, self._log, rejected, first_row, wait, row)
+            if math.isinf(wait):
+                break
+            if row == NOBODY:
+                continue
+            _perform(
+                self._tables, self._pending, self._elastic, self._physics, self._clocks, self._seed, first_row,
+                event, state.stress, state.plastic_strain,
+            )  # fmt: skip
+            self._last += wait
+            self._events[found] = event
+            self._events[found, 0] = self._last
+            found += 1
+        return found
+
+    def _own(self, found: int) -> Events:
+        """The events in the buffer that happened on this rank's rows."""
+        first, rows = self.domain.first_row, self.domain.local_shape[0]
+        row = self._events[:found, 1]
+        time, row, column, drop, angle = self._events[:found][(row >= first) & (row < first + rows)].T
+        return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle)
+
+    def _set_deep(self, events: int) -> None:
+        """After as many events as there are sites: choose `deep` by the yield rate that they had."""
+        start, self._since = self._since, (events, self._last)
+        negligible = _NEGLIGIBLE / (self._last - start[1])
+        p = self._physics
+        if negligible < 1.0:
+            self._clocks.deep[0] = p.threshold - (-math.log(negligible) * p.temperature / p.stiffness) ** (1.0 / p.exponent)
