@@ -13,6 +13,7 @@ from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.streams import Stream
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
+from mpiepm.engine.extremal import ExtremalEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
@@ -50,7 +51,7 @@ class Phases:
 def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
     """The engine that the parameters name."""
     if isinstance(params.engine, Event):
-        return EventEngine(domain, params, state)
+        return ExtremalEngine(domain, params) if params.engine.dynamics == "extremal" else EventEngine(domain, params, state)
     return SweepEngine(domain, params)
 
 

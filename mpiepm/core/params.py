@@ -153,7 +153,8 @@ class Parameters(_Section):
     def _zero_temperature(self) -> "Parameters":
         extremal = isinstance(self.engine, Event) and self.engine.dynamics == "extremal"
         if extremal != (self.model.temperature == 0):
-            given = f"model.temperature = {self.model.temperature:g}, engine.dynamics = {'extremal' if extremal else 'thermal'!r}"
+            dynamics = "extremal" if extremal else "thermal"
+            given = f"model.temperature = {self.model.temperature:g}, engine.dynamics = {dynamics!r}"
             raise ValueError(f"{given}: must be temperature 0 for extremal dynamics, above 0 for thermal")
         return self
 

@@ -38,5 +38,5 @@ def exp(x: float) -> float:
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
     p = 1 / 5040 + r * (1 / 40320 + r * (1 / 362880 + r * (1 / 3628800 + r * (1 / 39916800))))
     p = 1.0 + r * (1.0 + r * (0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720 + r * p))))))
-    power: float = _as_float((np.int64(n) + 1023) << 52)
-    return p * power
+    result: float = p * _as_float((np.int64(n) + 1023) << 52)
+    return result

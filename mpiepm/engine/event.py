@@ -10,24 +10,21 @@ few sweeps when the quiet between them lasts 1e12.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
-from mpiepm.engine import pending as lists
 from mpiepm.engine import thinning
-from mpiepm.engine.pending import Pending, catch_up, catch_up_all, push
+from mpiepm.engine.pending import Pending, catch_up, push
+from mpiepm.engine.single import SingleEvents
 from mpiepm.engine.thinning import NOBODY, Clocks, Physics, Rejections, draw_wait, propose, undo
 from mpiepm.grid.domain import Domain
-from mpiepm.physics import realspace
 from mpiepm.physics.realspace import Tables
-from mpiepm.physics.state import Events, State
+from mpiepm.physics.state import State
 
-BATCH = 4096            # events handed out together, at most
-_NEGLIGIBLE = 0.1       # share of the mean yield rate that a site may have without a tight bound
+_NEGLIGIBLE = 0.1  # share of the mean yield rate that a site may have without a tight bound
 
 
 @njit
@@ -82,20 +79,14 @@ def _run_alone(
     return n, now
 
 
-class EventEngine:
+class EventEngine(SingleEvents):
     """Exact dynamics on the slabs of `domain`; see the module's text. Construction is collective."""
 
     def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
-        model = params.model
-        self.domain = domain
-        self._seed = params.run.seed
-        self._elastic = model.elasticity
-        self._physics = thinning.physics(model)
-        self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
-        self._pending = lists.empty(self._tables, domain.local_shape[0])
+        super().__init__(domain, params)
+        self._physics = thinning.physics(params.model)
         self._clocks = thinning.clocks(domain.local_shape)
         self._log = thinning.rejections()
-        self._message, self._events = np.empty(5), np.empty((BATCH, 5))
         self._last = 0.0        # time of the last event since the origin
         self._since = (0, 0.0)  # event and time at which `deep` was last set
         thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
@@ -120,27 +111,26 @@ class EventEngine:
         self._last, self._since = scalars["last"], tuple(scalars["since"])
         self._clocks.deep[0] = scalars["deep"]
         self._clocks.limit[:] = fields["limit"]
-        rows = fields["rows"]
-        self._clocks.remaining[:], self._clocks.draws[:], self._pending.moved[:] = rows.T
+        self._clocks.remaining[:], self._clocks.draws[:], self._pending.moved[:] = fields["rows"].T
         thinning.rebuild(self._physics, self._clocks)
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
-        """See `engine.base.Engine`: batches of up to `BATCH` events of the whole lattice."""
-        while True:
-            limit = min(BATCH, self._since[0] + self.domain.sites - state.events)
-            found = self._advance_alone(state, until, limit) if self.domain.size == 1 else self._together(state, until, limit)
-            state.events += found
-            if state.events - self._since[0] >= self.domain.sites:
-                self._set_deep(state.events)
-            if found:
-                yield self._own(found)
-            if found < limit:
-                break
-        catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
-        state.time = until
+    def _limit(self, state: State, until: float) -> int:
+        """Until `deep` is to be set anew, after as many events as there are sites."""
+        if state.events - self._since[0] >= self.domain.sites:
+            self._set_deep(state.events)
+        return self._since[0] + self.domain.sites - state.events
 
-    def _advance_alone(self, state: State, until: float, limit: int) -> int:
-        """Number of events performed, at most `limit`; they lie in the buffer."""
+    def _set_deep(self, events: int) -> None:
+        """Choose `deep` by the yield rate since the last time."""
+        passed, p = self._last - self._since[1], self._physics
+        self._since = (events, self._last)
+        if passed > _NEGLIGIBLE:
+            barrier = p.temperature * math.log(passed / _NEGLIGIBLE)
+            self._clocks.deep[0] = p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent)
+
+    def _perform(self, state: State, until: float, limit: int) -> int:
+        if self.domain.size > 1:
+            return self._together(state, until, limit)
         found, self._last = _run_alone(
             self._tables, self._pending, self._elastic, self._physics, self._clocks, self._log, self._seed,
             self._last, until, state.stress, state.plastic_strain, self._message, self._events, limit,
@@ -172,18 +162,3 @@ class EventEngine:
             self._events[found, 0] = self._last
             found += 1
         return found
-
-    def _own(self, found: int) -> Events:
-        """The events in the buffer that happened on this rank's rows."""
-        first, rows = self.domain.first_row, self.domain.local_shape[0]
-        row = self._events[:found, 1]
-        time, row, column, drop, angle = self._events[:found][(row >= first) & (row < first + rows)].T
-        return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle)
-
-    def _set_deep(self, events: int) -> None:
-        """After as many events as there are sites: choose `deep` by the yield rate that they had."""
-        start, self._since = self._since, (events, self._last)
-        negligible = _NEGLIGIBLE / (self._last - start[1])
-        p = self._physics
-        if negligible < 1.0:
-            self._clocks.deep[0] = p.threshold - (-math.log(negligible) * p.temperature / p.stiffness) ** (1.0 / p.exponent)

@@ -22,13 +22,13 @@ class Pending(NamedTuple):
 
     Attributes
     ----------
-    count : int64 (1,), how many;  row, column : int64 (CAPACITY,), global
+    length : int64 (1,), how many;  row, column : int64 (CAPACITY,), global
     uniform : float64 (CAPACITY,);  weights : float64 (CAPACITY, 2M + 1): see `realspace.weigh`
     received : int64 (local rows,), how many of them each row has received
     moved : float64 (local rows,), upper bound of |stress change| at any site of a row since `moved` was last set to 0
     """
 
-    count: np.ndarray
+    length: np.ndarray
     row: np.ndarray
     column: np.ndarray
     uniform: np.ndarray
@@ -48,9 +48,11 @@ def empty(tables: Tables, rows: int) -> Pending:
 @njit
 def catch_up(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray, rows: np.ndarray) -> None:
     """Add to some rows, local numbers `rows` (n,), of `stress` (local rows, Ly) the events that they have missed."""
+    if pending.length[0] == 0:
+        return
     values, offset, radius, (lx, ly) = tables.values, tables.offset, tables.radius, tables.shape
     row, column, uniform, weights = pending.row, pending.column, pending.uniform, pending.weights
-    received, count = pending.received, pending.count[0]
+    received, count = pending.received, pending.length[0]
     near = max(radius[0], radius[2]) if 2 * radius[1] >= lx else lx  # only m = 1 reaches the rows beyond
     for i in rows:
         here, e = first_row + i, received[i]
@@ -74,10 +76,10 @@ def catch_up(tables: Tables, pending: Pending, first_row: int, stress: np.ndarra
 @njit
 def catch_up_all(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray) -> None:
     """All rows of this rank catch up, and the list is empty again."""
-    if pending.count[0] > 0:
+    if pending.length[0] > 0:
         catch_up(tables, pending, first_row, stress, np.arange(stress.shape[0]))
         pending.received[:] = 0
-        pending.count[0] = 0
+        pending.length[0] = 0
 
 
 @njit
@@ -85,12 +87,12 @@ def push(
     tables: Tables, pending: Pending, first_row: int, row: int, column: int, drop: float, angle: float, stress: np.ndarray
 ) -> None:  # fmt: skip
     """Append an event. Its own row is to catch up at once, as its own site needs the drop instead of the kernel."""
-    if pending.count[0] == pending.row.size:
+    if pending.length[0] == pending.row.size:
         catch_up_all(tables, pending, first_row, stress)
-    e = pending.count[0]
+    e = pending.length[0]
     pending.row[e], pending.column[e] = row, column
     pending.uniform[e] = realspace.weigh(tables, drop, angle, pending.weights[e])
-    pending.count[0] = e + 1
+    pending.length[0] = e + 1
     strength, lx = abs(pending.weights[e, 0]), tables.shape[0]
     moved, reach = pending.moved, tables.reach
     for i in range(moved.size):

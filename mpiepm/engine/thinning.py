@@ -192,7 +192,8 @@ def _tighten_rejected(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j:
 def draw_wait(clocks: Clocks, seed: int, row: int, i: int) -> float:
     """Waiting time before the present candidate of local row i, global row `row`; sweeps."""
     word, _, _, _ = philox(seed, _STREAM, clocks.draws[i], row, 0, 0)
-    return exponential(word) / clocks.total[i]
+    wait: float = exponential(word) / clocks.total[i]
+    return wait
 
 
 @njit

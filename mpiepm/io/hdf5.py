@@ -30,16 +30,16 @@ class Dataset:
     dims : names of the dimensions;  values : the array, the same on all ranks
     slabs : instead of values: entries along the first dimension, each this rank's rows (local rows, width), or a
         function that fetches them when their turn comes
-    width : columns of a slab, 0: those of the lattice
     attributes : units, description
+    width : columns of a slab, 0: those of the lattice
     """
 
     dims: tuple[str, ...]
     values: np.ndarray | None = None
     slabs: Sequence[np.ndarray | Callable[[], np.ndarray]] = ()
     dtype: str = ""
-    width: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
+    width: int = 0
 
 
 def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attributes: Mapping[str, Any]) -> None:

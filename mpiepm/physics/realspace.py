@@ -105,7 +105,10 @@ def _radius(field: np.ndarray, distance: np.ndarray, tolerance: float) -> int:
 
 @njit
 def weigh(tables: Tables, drop: float, angle: float, out: np.ndarray) -> float:
-    """Weights of the harmonics for one event: fill `out` (2M + 1,) with f, f cos 4 psi, f sin 4 psi, f cos 8 psi, ... and return what every site receives."""
+    """Weights of the harmonics for one event.
+
+    Fill `out` (2M + 1,) with f, f cos 4 psi, f sin 4 psi, f cos 8 psi, ..., and return what every site receives.
+    """
     c, s = np.cos(4.0 * angle), np.sin(4.0 * angle)
     value, re, im = tables.inverse_norm[0], 1.0, 0.0
     for k in range(1, tables.inverse_norm.size):
@@ -113,7 +116,7 @@ def weigh(tables: Tables, drop: float, angle: float, out: np.ndarray) -> float:
         value += tables.inverse_norm[k] * re
     f = drop * value
     out[0] = f
-    uniform = f * tables.rest[0]
+    uniform: float = f * tables.rest[0]
     re, im = f, 0.0
     for m in range(1, tables.radius.size):
         re, im = re * c - im * s, re * s + im * c
@@ -131,10 +134,10 @@ def _add_pair(
 
     Unsigned indices, for numba would treat negative ones as counted from the end, and slices cost more than short stretches.
     """
-    a, b = np.float32(a), np.float32(b)
-    to, c, s = np.uint64(first), np.uint64(c), np.uint64(s)
+    a32, b32 = np.float32(a), np.float32(b)
+    to, c_to, s_to = np.uint64(first), np.uint64(c), np.uint64(s)
     for j in range(np.uint64(count)):
-        stress[i, to + j] += uniform + (a * values[c + j] + b * values[s + j])
+        stress[i, to + j] += uniform + (a32 * values[c_to + j] + b32 * values[s_to + j])
 
 
 @inlined
@@ -143,20 +146,19 @@ def _add_two_pairs(
     c2: int, s2: int, uniform2: float, a2: float, b2: float,
 ) -> None:  # fmt: skip
     """`_add_pair` twice, over a whole row: the same operations, but the stress is read and written once."""
-    a, b, a2, b2 = np.float32(a), np.float32(b), np.float32(a2), np.float32(b2)
-    c, s, c2, s2 = np.uint64(c), np.uint64(s), np.uint64(c2), np.uint64(s2)
+    a32, b32, a_other, b_other = np.float32(a), np.float32(b), np.float32(a2), np.float32(b2)
+    c_to, s_to, c_other, s_other = np.uint64(c), np.uint64(s), np.uint64(c2), np.uint64(s2)
     for j in range(np.uint64(stress.shape[1])):
-        once = stress[i, j] + (uniform + (a * values[c + j] + b * values[s + j]))
-        stress[i, j] = once + (uniform2 + (a2 * values[c2 + j] + b2 * values[s2 + j]))
+        once = stress[i, j] + (uniform + (a32 * values[c_to + j] + b32 * values[s_to + j]))
+        stress[i, j] = once + (uniform2 + (a_other * values[c_other + j] + b_other * values[s_other + j]))
 
 
 @inlined
 def _add_one(stress: np.ndarray, i: int, first: int, count: int, values: np.ndarray, c: int, a: float) -> None:
     """stress[i, first + j] += a values[c + j] for j < count."""
-    a = np.float32(a)
-    to, c = np.uint64(first), np.uint64(c)
+    a32, to, c_to = np.float32(a), np.uint64(first), np.uint64(c)
     for j in range(np.uint64(count)):
-        stress[i, to + j] += a * values[c + j]
+        stress[i, to + j] += a32 * values[c_to + j]
 
 
 @inlined
@@ -220,7 +222,7 @@ def add_two_to_row(
     values: np.ndarray, offset: np.ndarray, lx: int, ly: int, dx: int, column: int, uniform: float,
     dx2: int, column2: int, uniform2: float, weights: np.ndarray, e: int, stress: np.ndarray, i: int,
 ) -> None:  # fmt: skip
-    """`add_to_row` for the events e and e + 1 in a row that only the harmonic m = 1 of both reaches: same bits, a fifth faster."""
+    """`add_to_row` for events e and e + 1 in a row that only m = 1 of both reaches: the same bits, a fifth faster."""
     row, sign = _distance(dx, lx)
     row2, sign2 = _distance(dx2, lx)
     start, start2 = 2 * ly * row + ly - column, 2 * ly * row2 + ly - column2

@@ -41,6 +41,7 @@ def event_list(simulation: Simulation, stops: list[float]) -> np.ndarray:
         ((33, 50), 100.0, ["engine.name=event", "model.kernel=conserving"]),
         ((33, 70), 1e6, ["engine.name=event", "model.temperature=0.013"]),
         ((33, 50), 100.0, ["engine.name=event", "model.elasticity=false"]),
+        ((33, 70), 4000.0, ["engine.name=event", "engine.dynamics=extremal", "model.temperature=0"]),
         ((24, 40), 100.0, ["engine.name=event", "model.barrier_exponent=2", "model.stiffness=0.7", "model.threshold=1.2"]),
     ],
 )
@@ -57,9 +58,16 @@ def test_identical_events_on_any_number_of_ranks(
     assert together.state.stress.tobytes() == alone.state.stress[together.domain.rows].tobytes()
 
 
-@pytest.mark.parametrize("engine", ["sweep", "event"])
-def test_stops_change_nothing(engine: str) -> None:
-    params = parameters((24, 20), "model.temperature=0.02", f"engine.name={engine}")
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.temperature=0.02"],
+        ["model.temperature=0.02", "engine.name=event"],
+        ["model.temperature=0", "engine.name=event", "engine.dynamics=extremal"],
+    ],
+)
+def test_stops_change_nothing(overrides: list[str]) -> None:
+    params = parameters((24, 20), *overrides)
     straight, halting = (Simulation(Domain((24, 20)), params) for _ in range(2))
     expected = event_list(straight, [300.0])
     stops = [0.1, 0.35, 0.35, 7.0, 7.05, 100.0, 299.95, 300.0]

@@ -1,0 +1,192 @@
+"""Extremal dynamics, the event engine at T -> 0+: always the site with the lowest barrier fires.
+
+At a vanishing temperature the rate of the site with the largest |stress| exceeds all others by any factor, so it is the next
+one. While there are unstable sites, |stress| >= threshold, they fire first, at rate 1 each: any of them is the next with
+equal probability. Waiting times lose their meaning, and time counts the events since the origin.
+
+The largest of n uniform numbers is u^(1/n): so every row draws a priority for its unstable sites, and the largest priority
+of all rows picks among all of them evenly. Nothing but the number of the event enters the draws.
+
+What a row's largest |stress| may be is bounded by its value when last looked at and what the row may have moved since; only
+rows whose bound could win catch up.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mpiepm.core.jit import njit
+from mpiepm.core.params import Parameters
+from mpiepm.core.streams import Stream
+from mpiepm.engine.pending import Pending, catch_up, push
+from mpiepm.engine.single import SingleEvents
+from mpiepm.grid.domain import Domain
+from mpiepm.grid.rng import exponential, philox, uniform
+from mpiepm.physics.epmq import stress_drop
+from mpiepm.physics.realspace import Tables
+from mpiepm.physics.state import State
+
+
+class Numbers(NamedTuple):
+    """The numbers of `core.params.Epmq` that matter without temperature."""
+
+    threshold: float
+    mean_drop: float
+    shear_modulus: float
+
+
+_SITE, _EVENT = int(Stream.EXTREMAL_SITE), int(Stream.EXTREMAL_EVENT)
+
+
+@njit
+def _largest(stress: np.ndarray, i: int) -> tuple[int, float]:
+    """Column and |stress| of the site of row i with the largest |stress|."""
+    column, value = 0, abs(stress[i, 0])
+    for j in range(stress.shape[1]):
+        if abs(stress[i, j]) > value:
+            column, value = j, abs(stress[i, j])
+    return column, value
+
+
+@njit
+def _look(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray, peak: np.ndarray, rows: np.ndarray) -> None:
+    """Bring some rows up to date."""
+    catch_up(tables, pending, first_row, stress, rows)
+    for i in rows:
+        _, peak[i] = _largest(stress, i)
+        pending.moved[i] = 0.0
+
+
+@njit
+def _choose(
+    tables: Tables, pending: Pending, threshold: float, seed: int, first_row: int, number: int,
+    stress: np.ndarray, peak: np.ndarray,
+) -> tuple[int, int, float]:  # fmt: skip
+    """Row, column and priority of the site that fires on this rank: below -1 if it is unstable."""
+    rows = stress.shape[0]
+    one = np.empty(1, np.int64)
+    while True:
+        one[0] = np.argmax(peak + pending.moved)
+        best = one[0]
+        if pending.moved[best] == 0.0:
+            break
+        _look(tables, pending, first_row, stress, peak, one)
+    if peak[best] < threshold:
+        return best, _largest(stress, best)[0], -peak[best] / threshold
+    row, column, priority = -1, -1, 0.0
+    for i in range(rows):
+        if peak[i] + pending.moved[i] >= threshold:
+            one[0] = i
+            _look(tables, pending, first_row, stress, peak, one)
+        if peak[i] + pending.moved[i] < threshold:
+            continue
+        unstable = np.flatnonzero(np.abs(stress[i]) >= threshold)
+        w0, w1, _, _ = philox(seed, _SITE, number, first_row + i, 0, 0)
+        own = -1.0 - uniform(w0) ** (1.0 / unstable.size)
+        if own < priority:
+            row, column, priority = i, unstable[int(uniform(w1) * unstable.size)], own
+    return row, column, priority
+
+
+@njit
+def _propose(
+    tables: Tables, pending: Pending, threshold: float, mean_drop: float, seed: int, first_row: int, number: int,
+    stress: np.ndarray, peak: np.ndarray, message: np.ndarray,
+) -> None:  # fmt: skip
+    """Event `number`, if no other rank has a better one: priority (smallest first), row, column, stress drop, orientation."""
+    i, j, message[0] = _choose(tables, pending, threshold, seed, first_row, number, stress, peak)
+    w0, w1, _, _ = philox(seed, _EVENT, number, 0, 0, 0)
+    message[1], message[2] = first_row + i, j
+    message[3] = stress_drop(stress[i, j], mean_drop * exponential(w0), threshold)
+    message[4] = 0.5 * math.pi * uniform(w1)
+
+
+@njit
+def _perform(
+    tables: Tables, pending: Pending, elastic: bool, shear_modulus: float, first_row: int, message: np.ndarray,
+    stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
+) -> None:  # fmt: skip
+    """Bring this rank's rows past the event of `message`."""
+    row, column, drop, angle = int(message[1]), int(message[2]), message[3], message[4]
+    own = row - first_row
+    here = 0 <= own < stress.shape[0]
+    before = stress[own, column] if here else 0.0
+    if elastic:
+        push(tables, pending, first_row, row, column, drop, angle, stress)
+    if here:
+        rows = np.full(1, own)
+        catch_up(tables, pending, first_row, stress, rows)
+        stress[own, column] = before - drop
+        plastic_strain[own, column] += drop / shear_modulus
+        _look(tables, pending, first_row, stress, peak, rows)
+
+
+@njit
+def _run_alone(
+    tables: Tables, pending: Pending, elastic: bool, p: Numbers, seed: int, number: int, time: float, limit: int,
+    stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray, events: np.ndarray,
+) -> None:  # fmt: skip
+    """`limit` events on a single rank, into `events`."""
+    for n in range(limit):
+        message = events[n]
+        _propose(tables, pending, p.threshold, p.mean_drop, seed, 0, number + n, stress, peak, message)
+        _perform(tables, pending, elastic, p.shear_modulus, 0, message, stress, plastic_strain, peak)
+        message[0] = time + n + 1
+
+
+class ExtremalEngine(SingleEvents):
+    """Extremal dynamics on the slabs of `domain`; see the module's text. Construction is collective."""
+
+    def __init__(self, domain: Domain, params: Parameters) -> None:
+        super().__init__(domain, params)
+        model = params.model
+        self._numbers = Numbers(model.threshold, model.mean_drop, model.shear_modulus)
+        self._peak = np.zeros(domain.local_shape[0])
+        self._pending.moved[:] = np.inf  # nobody has looked yet
+
+    def boundary(self, time: float) -> float:
+        """The next whole number: time counts events."""
+        return float(math.ceil(time)) if math.isfinite(time) else time
+
+    def begin_origin(self, time: float) -> None:
+        """Nothing refers to the origin."""
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Nothing: the state is all there is, and the largest stresses are soon found again."""
+        return {}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._pending.moved[:] = np.inf
+
+    def _limit(self, state: State, until: float) -> int:
+        """The events still to come until `until`."""
+        return int(min(until - state.time, 2.0**62))
+
+    def _perform(self, state: State, until: float, limit: int) -> int:
+        if self.domain.size > 1:
+            self._together(state, limit)
+        else:
+            _run_alone(
+                self._tables, self._pending, self._elastic, self._numbers, self._seed, state.events, state.time, limit,
+                state.stress, state.plastic_strain, self._peak, self._events,
+            )  # fmt: skip
+        state.time += limit
+        return limit
+
+    def _together(self, state: State, limit: int) -> None:
+        """The same on several ranks."""
+        first_row, p = self.domain.first_row, self._numbers
+        for n in range(limit):
+            _propose(
+                self._tables, self._pending, p.threshold, p.mean_drop, self._seed, first_row, state.events + n,
+                state.stress, self._peak, self._message,
+            )  # fmt: skip
+            event = self.domain.first(self._message)
+            _perform(
+                self._tables, self._pending, self._elastic, p.shear_modulus, first_row, event,
+                state.stress, state.plastic_strain, self._peak,
+            )  # fmt: skip
+            self._events[n] = event
+            self._events[n, 0] = state.time + n + 1

@@ -1,0 +1,55 @@
+"""What the engines share that perform one event at a time on all ranks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+from mpiepm.core.params import Parameters
+from mpiepm.engine import pending
+from mpiepm.grid.domain import Domain
+from mpiepm.physics import realspace
+from mpiepm.physics.state import Events, State
+
+BATCH = 4096  # events handed out together, at most
+
+
+class SingleEvents(ABC):
+    """The kernel in real space, the list of pending events, and batches for the observers. Construction is collective."""
+
+    def __init__(self, domain: Domain, params: Parameters) -> None:
+        model = params.model
+        self.domain = domain
+        self._seed = params.run.seed
+        self._elastic = model.elasticity
+        self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
+        self._pending = pending.empty(self._tables, domain.local_shape[0])
+        self._message = np.empty(5)           # of one event: time or priority, row, column, drop, angle
+        self._events = np.empty((BATCH, 5))   # of the lattice: time since the origin, row, column, drop, angle
+
+    @abstractmethod
+    def _limit(self, state: State, until: float) -> int:
+        """How many events may be performed before the engine has to look up."""
+
+    @abstractmethod
+    def _perform(self, state: State, until: float, limit: int) -> int:
+        """Perform up to `limit` events into the buffer and return how many there were until `until`. Collective."""
+
+    def advance(self, state: State, until: float) -> Iterator[Events]:
+        """See `engine.base.Engine`: batches of up to `BATCH` events of the whole lattice."""
+        while (limit := min(BATCH, self._limit(state, until))) > 0:
+            found = self._perform(state, until, limit)
+            state.events += found
+            if found:
+                yield self._own(found)
+            if found < limit:
+                break
+        pending.catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
+        state.time = until
+
+    def _own(self, found: int) -> Events:
+        """The events in the buffer that happened on this rank's rows."""
+        first, rows = self.domain.first_row, self.domain.local_shape[0]
+        row = self._events[:found, 1]
+        time, row, column, drop, angle = self._events[:found][(row >= first) & (row < first + rows)].T
+        return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle)
