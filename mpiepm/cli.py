@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | analyse | figure | info``.
+"""The command line: ``mpiepm run | analyse | figure | validate | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched).
 """
@@ -60,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
     figure.add_argument("folder", type=Path, metavar="DIR")
     figure.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/NAME.png")
+
+    validate = commands.add_parser(
+        "validate", help="the engines against closed forms and against each other",
+        description="Engines against closed forms (without elasticity) and against each other at common state points. Exit "
+        "code 1 if any comparison fails. With --quick about a minute; without, the nine temperatures of Ozawa & Biroli at "
+        "L = 64, half an hour.",
+    )  # fmt: skip
+    validate.add_argument("--quick", action="store_true", help="small lattices, two temperatures")
+    validate.add_argument("--seed", type=int, default=1, help="of all runs (default: 1)")
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
     info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
@@ -144,9 +153,28 @@ def _figure(arguments: argparse.Namespace) -> None:
     print(path)
 
 
+def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+    """Raises SystemExit, on all ranks, if a comparison fails."""
+    from mpiepm import validation
+
+    if comm.rank == 0:
+        print(validation.HEADER, flush=True)
+    failed = 0
+    for row in validation.rows(quick=arguments.quick, seed=arguments.seed):
+        failed += not row.passed
+        if comm.rank == 0:
+            print(row, flush=True)
+    if comm.rank == 0:
+        print(f"{failed} failed" if failed else "all passed")
+    if failed:
+        sys.exit(1)
+
+
 def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     if arguments.command == "run":
         _run(arguments, comm)
+    elif arguments.command == "validate":
+        _validate(arguments, comm)
     elif comm.rank == 0:
         if arguments.command == "analyse":
             from mpiepm.analysis.table import summary
@@ -171,6 +199,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             print(f"mpiepm: {error}", file=sys.stderr)
         sys.stderr.flush()
         sys.exit(BAD_INPUT)
+    except SystemExit:
+        raise
     except BaseException:
         print(f"mpiepm: rank {comm.rank} of {comm.size} failed:", file=sys.stderr)
         traceback.print_exc()

@@ -17,9 +17,10 @@ import numpy as np
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
 from mpiepm.engine import thinning
-from mpiepm.engine.pending import Pending, catch_up, push
+from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.single import SingleEvents
 from mpiepm.engine.thinning import NOBODY, Clocks, Physics, Rejections, draw_wait, propose, undo
+from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.realspace import Tables
 from mpiepm.physics.state import State
@@ -39,7 +40,7 @@ def _perform(
     before = stress[own, column] if here else 0.0
     if elastic:
         push(tables, pending, first_row, row, column, drop, angle, stress)
-    rows, n = np.empty(stress.shape[0], np.int64), 0  # that cannot wait
+    rows, n = np.empty(stress.shape[0], np.int64), 0  # whose bounds may fail
     moved, remaining = pending.moved, clocks.remaining
     for i in range(stress.shape[0]):
         remaining[i] -= wait
@@ -52,26 +53,31 @@ def _perform(
         stress[own, column] = before - drop
         plastic_strain[own, column] += drop / p.shear_modulus
     thinning.scan(p, clocks, stress, rows[:n], own, column)
+    if elastic:
+        take_turns(tables, pending, first_row, stress)
     if here:
         clocks.draws[own] += 1
         remaining[own] = draw_wait(clocks, seed, row, own)
 
 
 @njit
-def _run_alone(
-    tables: Tables, pending: Pending, elastic: bool, p: Physics, clocks: Clocks, log: Rejections, seed: int,
-    now: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
-    message: np.ndarray, events: np.ndarray, limit: int,
+def _run(
+    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Physics, clocks: Clocks, log: Rejections,
+    seed: int, first_row: int, now: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
+    messages: np.ndarray, events: np.ndarray, limit: int,
 ) -> tuple[int, float]:  # fmt: skip
-    """Up to `limit` events on a single rank, into `events` (limit, 5): time, row, column, drop, angle; new `now`."""
+    """Up to `limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; new `now`. Collective."""
     n = 0
+    message = np.empty(5)
     while n < limit:
-        propose(tables, pending, p, clocks, log, seed, 0, now, until, stress, message)
+        rejected = propose(tables, pending, p, clocks, log, seed, first_row, now, until, stress, message)
+        first(exchange, message, messages)
         if message[0] == np.inf:
             break
+        undo(clocks, log, rejected, first_row, message[0], int(message[1]))
         if message[1] == NOBODY:
             continue
-        _perform(tables, pending, elastic, p, clocks, seed, 0, message, stress, plastic_strain)
+        _perform(tables, pending, elastic, p, clocks, seed, first_row, message, stress, plastic_strain)
         now += message[0]
         events[n] = message
         events[n, 0] = now
@@ -129,36 +135,9 @@ class EventEngine(SingleEvents):
             self._clocks.deep[0] = p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent)
 
     def _perform(self, state: State, until: float, limit: int) -> int:
-        if self.domain.size > 1:
-            return self._together(state, until, limit)
-        found, self._last = _run_alone(
-            self._tables, self._pending, self._elastic, self._physics, self._clocks, self._log, self._seed,
-            self._last, until, state.stress, state.plastic_strain, self._message, self._events, limit,
+        found, self._last = _run(
+            self._exchange, self._tables, self._pending, self._elastic, self._physics, self._clocks, self._log, self._seed,
+            self.domain.first_row, self._last, until, state.stress, state.plastic_strain,
+            self._messages, self._events, limit,
         )  # fmt: skip
-        return found
-
-    def _together(self, state: State, until: float, limit: int) -> int:
-        """The same on several ranks."""
-        first_row, found = self.domain.first_row, 0
-        while found < limit:
-            rejected = propose(
-                self._tables, self._pending, self._physics, self._clocks, self._log, self._seed, first_row,
-                self._last, until, state.stress, self._message,
-            )  # fmt: skip
-            event = self.domain.first(self._message)
-            wait, row = float(event[0]), int(event[1]) if math.isfinite(event[0]) else NOBODY
-            if rejected:
-                undo(self._clocks, self._log, rejected, first_row, wait, row)
-            if math.isinf(wait):
-                break
-            if row == NOBODY:
-                continue
-            _perform(
-                self._tables, self._pending, self._elastic, self._physics, self._clocks, self._seed, first_row,
-                event, state.stress, state.plastic_strain,
-            )  # fmt: skip
-            self._last += wait
-            self._events[found] = event
-            self._events[found, 0] = self._last
-            found += 1
         return found

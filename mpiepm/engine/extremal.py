@@ -19,8 +19,9 @@ import numpy as np
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
 from mpiepm.core.streams import Stream
-from mpiepm.engine.pending import Pending, catch_up, push
+from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.single import SingleEvents
+from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
 from mpiepm.physics.epmq import stress_drop
@@ -114,6 +115,7 @@ def _perform(
     before = stress[own, column] if here else 0.0
     if elastic:
         push(tables, pending, first_row, row, column, drop, angle, stress)
+        take_turns(tables, pending, first_row, stress)
     if here:
         rows = np.full(1, own)
         catch_up(tables, pending, first_row, stress, rows)
@@ -123,15 +125,17 @@ def _perform(
 
 
 @njit
-def _run_alone(
-    tables: Tables, pending: Pending, elastic: bool, p: Numbers, seed: int, number: int, time: float, limit: int,
-    stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray, events: np.ndarray,
+def _run(
+    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Numbers, seed: int, first_row: int,
+    number: int, time: float, stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
+    messages: np.ndarray, events: np.ndarray, limit: int,
 ) -> None:  # fmt: skip
-    """`limit` events on a single rank, into `events`."""
+    """`limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle. Collective."""
     for n in range(limit):
         message = events[n]
-        _propose(tables, pending, p.threshold, p.mean_drop, seed, 0, number + n, stress, peak, message)
-        _perform(tables, pending, elastic, p.shear_modulus, 0, message, stress, plastic_strain, peak)
+        _propose(tables, pending, p.threshold, p.mean_drop, seed, first_row, number + n, stress, peak, message)
+        first(exchange, message, messages)
+        _perform(tables, pending, elastic, p.shear_modulus, first_row, message, stress, plastic_strain, peak)
         message[0] = time + n + 1
 
 
@@ -165,28 +169,10 @@ class ExtremalEngine(SingleEvents):
         return int(min(until - state.time, 2.0**62))
 
     def _perform(self, state: State, until: float, limit: int) -> int:
-        if self.domain.size > 1:
-            self._together(state, limit)
-        else:
-            _run_alone(
-                self._tables, self._pending, self._elastic, self._numbers, self._seed, state.events, state.time, limit,
-                state.stress, state.plastic_strain, self._peak, self._events,
-            )  # fmt: skip
+        _run(
+            self._exchange, self._tables, self._pending, self._elastic, self._numbers, self._seed, self.domain.first_row,
+            state.events, state.time, state.stress, state.plastic_strain, self._peak,
+            self._messages, self._events, limit,
+        )  # fmt: skip
         state.time += limit
         return limit
-
-    def _together(self, state: State, limit: int) -> None:
-        """The same on several ranks."""
-        first_row, p = self.domain.first_row, self._numbers
-        for n in range(limit):
-            _propose(
-                self._tables, self._pending, p.threshold, p.mean_drop, self._seed, first_row, state.events + n,
-                state.stress, self._peak, self._message,
-            )  # fmt: skip
-            event = self.domain.first(self._message)
-            _perform(
-                self._tables, self._pending, self._elastic, p.shear_modulus, first_row, event,
-                state.stress, state.plastic_strain, self._peak,
-            )  # fmt: skip
-            self._events[n] = event
-            self._events[n, 0] = state.time + n + 1

@@ -15,6 +15,7 @@ from mpiepm.physics import realspace
 from mpiepm.physics.realspace import Tables
 
 CAPACITY = 256  # events that may wait
+BACKLOG = 64    # events that a row waits for on average: the more at once, the cheaper each, up to about here
 
 
 class Pending(NamedTuple):
@@ -26,6 +27,8 @@ class Pending(NamedTuple):
     uniform : float64 (CAPACITY,);  weights : float64 (CAPACITY, 2M + 1): see `realspace.weigh`
     received : int64 (local rows,), how many of them each row has received
     moved : float64 (local rows,), upper bound of |stress change| at any site of a row since `moved` was last set to 0
+    backlog : int64 (2,): events that the rows of this rank have still to receive, and the row whose turn comes next
+    usual : length of the backlog from which on rows catch up in turn
     """
 
     length: np.ndarray
@@ -35,13 +38,21 @@ class Pending(NamedTuple):
     weights: np.ndarray
     received: np.ndarray
     moved: np.ndarray
+    backlog: np.ndarray
+    usual: int
 
 
-def empty(tables: Tables, rows: int) -> Pending:
-    """No events, for so many local rows."""
+def empty(tables: Tables, rows: int, ranks: int) -> Pending:
+    """No events, for so many local rows and ranks.
+
+    The rows close to an event catch up at once. On several ranks that must not be more work than all rows have with one
+    event, or the ranks wait for the one that holds them: about 32 rows, so each may have missed `rows` / 64 events.
+    """
+    usual = BACKLOG if ranks == 1 else min(max(rows // 64, 4), BACKLOG)
     return Pending(
         np.zeros(1, np.int64), np.empty(CAPACITY, np.int64), np.empty(CAPACITY, np.int64), np.empty(CAPACITY),
         np.empty((CAPACITY, len(tables.rest))), np.zeros(rows, np.int64), np.zeros(rows),
+        np.zeros(2, np.int64), usual * rows,
     )  # fmt: skip
 
 
@@ -56,6 +67,7 @@ def catch_up(tables: Tables, pending: Pending, first_row: int, stress: np.ndarra
     near = max(radius[0], radius[2]) if 2 * radius[1] >= lx else lx  # only m = 1 reaches the rows beyond
     for i in rows:
         here, e = first_row + i, received[i]
+        pending.backlog[0] -= count - e
         while e < count:
             dx = here - row[e]
             if e + 1 < count:
@@ -79,7 +91,20 @@ def catch_up_all(tables: Tables, pending: Pending, first_row: int, stress: np.nd
     if pending.length[0] > 0:
         catch_up(tables, pending, first_row, stress, np.arange(stress.shape[0]))
         pending.received[:] = 0
-        pending.length[0] = 0
+        pending.length[0] = pending.backlog[0] = 0
+
+
+@njit
+def take_turns(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray) -> None:
+    """Let rows catch up in turn until the backlog is no longer than usual.
+
+    So every rank has the same to do for an event, wherever it happened, and none waits for another that catches up.
+    """
+    row = np.empty(1, np.int64)
+    while pending.backlog[0] > pending.usual:
+        row[0] = pending.backlog[1]
+        catch_up(tables, pending, first_row, stress, row)
+        pending.backlog[1] = (row[0] + 1) % stress.shape[0]
 
 
 @njit
@@ -93,6 +118,7 @@ def push(
     pending.row[e], pending.column[e] = row, column
     pending.uniform[e] = realspace.weigh(tables, drop, angle, pending.weights[e])
     pending.length[0] = e + 1
+    pending.backlog[0] += pending.received.size
     strength, lx = abs(pending.weights[e, 0]), tables.shape[0]
     moved, reach = pending.moved, tables.reach
     for i in range(moved.size):

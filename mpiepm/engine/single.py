@@ -7,6 +7,7 @@ import numpy as np
 
 from mpiepm.core.params import Parameters
 from mpiepm.engine import pending
+from mpiepm.grid.collective import exchange
 from mpiepm.grid.domain import Domain
 from mpiepm.physics import realspace
 from mpiepm.physics.state import Events, State
@@ -23,9 +24,10 @@ class SingleEvents(ABC):
         self._seed = params.run.seed
         self._elastic = model.elasticity
         self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
-        self._pending = pending.empty(self._tables, domain.local_shape[0])
-        self._message = np.empty(5)           # of one event: time or priority, row, column, drop, angle
-        self._events = np.empty((BATCH, 5))   # of the lattice: time since the origin, row, column, drop, angle
+        self._pending = pending.empty(self._tables, domain.local_shape[0], domain.size)
+        self._exchange = exchange(domain.comm)
+        self._messages = np.empty((domain.size, 5))  # of one event: time or priority, row, column, drop, angle
+        self._events = np.empty((BATCH, 5))          # of the lattice: time since the origin, row, column, drop, angle
 
     @abstractmethod
     def _limit(self, state: State, until: float) -> int:

@@ -28,7 +28,7 @@ from mpiepm.physics.epmq import rate, stress_drop
 from mpiepm.physics.realspace import Tables
 
 TILE = 64          # sites of a row whose bounds are summed, checked and renewed together
-LOOSENESS = 0.6    # a margin raises the logarithm of a rate by about this much, where sites are active
+LOOSENESS = 1.0    # a margin raises the logarithm of a rate by about this much, where sites are active
 _STREAM = int(Stream.EVENT)
 _SAFETY = 1.0 + 2.0 * vectorised.ACCURACY
 _LOG = 64          # rejections a rank may look ahead

@@ -106,16 +106,6 @@ class Domain:
         self.comm.Allreduce(MPI.IN_PLACE, result, op=MPI.MIN)
         return int(result[0])
 
-    def first(self, message: np.ndarray) -> np.ndarray:
-        """Of the messages of all ranks (float64, all of one length) that with the smallest first number. Collective.
-
-        Of equal ones that of the lowest rank.
-        """
-        everything = np.empty((self.size, len(message)))
-        self.comm.Allgather(message, everything)
-        winner: np.ndarray = everything[np.argmin(everything[:, 0])]
-        return winner
-
 
 def max_ranks(shape: tuple[int, int]) -> int:
     """Largest number of ranks that can share a lattice: every one needs a row and a column of the half spectrum."""

@@ -115,7 +115,7 @@ def test_pending_event_survives_stops_at_any_time() -> None:
 
 
 def test_late_times_keep_their_resolution() -> None:
-    s = simulation((32, 32), 0.005)
+    s = simulation((32, 32), 0.004)
     times: list[float] = []
     until = 1.0
     while s.state.events < 3000:

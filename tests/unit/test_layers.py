@@ -6,7 +6,9 @@ from pathlib import Path
 import mpiepm
 
 ROOT = Path(mpiepm.__file__).parent
-FLOORS = ["core", "grid", "physics", "engine", "observe", "io", "simulation", "campaign", "theory", "analysis", "cli"]
+FLOORS = [
+    "core", "grid", "physics", "engine", "observe", "io", "simulation", "campaign", "theory", "analysis", "validation", "cli",
+]
 ROOMS = {"progress": "simulation", "warmup": "simulation", "__main__": "cli", "__init__": "core"}
 KNOW_MPI = {"grid", "io", "cli", "warmup"}
 THEORY_IMPORTS = {"core", "theory"}

@@ -1,0 +1,161 @@
+"""Do the engines do what they should? Against closed forms without elasticity, and against each other with it.
+
+Every comparison is a row: value and standard error (jackknife over origins), what is expected and its standard error, the
+difference in combined standard errors, pass or fail.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.integrate import quad
+
+from mpiepm.analysis.estimators import Estimate, chi4, jackknife, relaxation_time
+from mpiepm.analysis.read import complete
+from mpiepm.core.params import Parameters, parse
+from mpiepm.grid.domain import Domain
+from mpiepm.simulation import Simulation
+from mpiepm.theory import noninteracting
+
+LIMIT = 3.0  # combined standard errors
+PAPER_TEMPERATURES = (0.1, 0.06, 0.04, 0.03, 0.025, 0.02, 0.018, 0.015, 0.013)  # Ozawa & Biroli 2023, figure 1
+STOP = 0.01
+HEADER = f"{'case':34s} {'quantity':14s} {'value':>24s} {'expected':>24s} {'diff/se':>8s}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison; without an expectation it is for information only."""
+
+    case: str
+    quantity: str
+    value: Estimate
+    expected: Estimate | None
+
+    @property
+    def difference(self) -> float:
+        """In combined standard errors."""
+        assert self.expected is not None
+        return (self.value.value - self.expected.value) / float(np.hypot(self.value.error, self.expected.error))
+
+    @property
+    def passed(self) -> bool:
+        """Within `LIMIT` combined standard errors? Not, if there is no number to judge."""
+        return self.expected is None or bool(abs(self.difference) <= LIMIT)
+
+    def __str__(self) -> str:
+        left = f"{self.case:34s} {self.quantity:14s} {self.value!s:>24s}"
+        if self.expected is None:
+            return f"{left} {'-':>24s} {'-':>8s}"
+        return f"{left} {self.expected!s:>24s} {self.difference:8.2f}  {'pass' if self.passed else 'FAIL'}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a run measured, origin by origin; P is NaN where an origin has ended."""
+
+    sites: int
+    lag: np.ndarray
+    persistence: np.ndarray
+    duration: np.ndarray
+    events: np.ndarray
+    stress_square: np.ndarray
+
+    def inverse_rate(self) -> Estimate:
+        """1 / Gamma, sweeps."""
+        return jackknife(lambda o: float(self.duration[o].sum() * self.sites / self.events[o].sum()), len(self.events))
+
+    def mean_square(self) -> Estimate:
+        """Second moment of the stress."""
+        return jackknife(lambda o: float(self.stress_square[o].mean()), len(self.events))
+
+    def persistence_at(self, k: int) -> Estimate:
+        """<P> at lag number k."""
+        return jackknife(lambda o: float(self.persistence[o, k].mean()), len(self.events))
+
+    def tau_alpha(self) -> Estimate:
+        """Relaxation time, sweeps."""
+        lag, p = complete(self.lag, self.persistence, STOP)
+        return jackknife(lambda o: relaxation_time(lag, p[o]), len(p))
+
+    def chi4_peak(self) -> Estimate:
+        """Largest chi4."""
+        _, p = complete(self.lag, self.persistence, STOP)
+        return jackknife(lambda o: float(chi4(p[o], self.sites).max()), len(p))
+
+
+def measure(params: Parameters) -> Sample:
+    """Run a simulation in memory. Collective."""
+    simulation = Simulation(Domain(params.lattice.size), params)
+    records: dict[str, list[Any]] = {}
+    while not simulation.finished:
+        simulation.step(np.inf, lambda name, value: records.setdefault(name, []).append(value))
+    longest = simulation.persistence.longest
+    padded = [np.pad(p, (0, longest - len(p)), constant_values=np.nan) for p in records["persistence/value"]]
+    origin = np.array(records["series/origin"])
+    square = np.array(records["series/stress_variance"]) + np.array(records["series/mean_stress"]) ** 2
+    return Sample(
+        sites=simulation.domain.sites,
+        lag=simulation.persistence.constants()["persistence/lag"],
+        persistence=np.array(padded),
+        duration=np.array(records["origins/duration"]),
+        events=np.array(records["origins/events"]),
+        stress_square=np.array([square[origin == o].mean() for o in range(params.run.origins)]),
+    )
+
+
+def without_elasticity(engine: str, temperature: float, length: int, origins: int, seed: int) -> Iterator[Row]:
+    """An engine against the closed forms of independent sites. Collective."""
+    longest = float(np.exp(1.0 / temperature))  # mean life of a site without stress, sweeps
+    params = parse(
+        f"[model]\ntemperature = {temperature}\nelasticity = false",
+        [f"lattice.size=[{length}, {length + 10}]", f"engine.name={engine}", f"run.seed={seed}", f"run.origins={origins}",
+         f"run.equilibrate={{time={20 * longest!r}}}", f"run.origin_duration={5 * longest!r}"],
+    )  # fmt: skip
+    sample = measure(params)
+    case = f"{engine}, no elasticity, T = {temperature:g}"
+    exact = noninteracting.inverse_yield_rate(temperature)
+    yield Row(case, "1/Gamma", sample.inverse_rate(), Estimate(exact, 0.0))
+    square = 2.0 * quad(lambda s: s**2 * noninteracting.stress_density(s, temperature), 0.0, 1.0, epsrel=1e-6)[0]
+    square += 2.0 * quad(lambda s: s**2 * noninteracting.stress_density(s, temperature), 1.0, 60.0, epsrel=1e-6)[0]
+    yield Row(case, "<stress^2>", sample.mean_square(), Estimate(square, 0.0))
+    curve = noninteracting.persistence(sample.lag, temperature)
+    for level in (0.9, 0.5, 0.1):
+        k = int(np.argmin(np.abs(curve - level)))
+        yield Row(case, f"P({sample.lag[k]:.3g})", sample.persistence_at(k), Estimate(float(curve[k]), 0.0))
+
+
+def against_each_other(engines: dict[str, int], temperature: float, length: int, seed: int) -> Iterator[Row]:
+    """The engines, each with so many origins, at one state point; the first is the judge of the others. Collective."""
+    judge: Sample | None = None
+    quantities: dict[str, Callable[[Sample], Estimate]] = {
+        "1/Gamma": Sample.inverse_rate, "tau_alpha": Sample.tau_alpha, "chi4 peak": Sample.chi4_peak,
+        "<stress^2>": Sample.mean_square,
+    }  # fmt: skip
+    for engine, origins in engines.items():
+        sample = measure(parse(
+            f"[model]\ntemperature = {temperature}",
+            [f"lattice.size=[{length}, {length}]", f"engine.name={engine}", f"run.seed={seed}", f"run.origins={origins}",
+             f"run.stop_persistence={STOP}"],
+        ))  # fmt: skip
+        for name, estimate in quantities.items():
+            expected = estimate(judge) if judge else None
+            yield Row(f"{engine}, T = {temperature:g}, L = {length}", name, estimate(sample), expected)
+        judge = judge or sample
+
+
+def rows(*, quick: bool, seed: int) -> Iterator[Row]:
+    """All comparisons, one by one as they are finished. Collective."""
+    if quick:
+        for engine in ("event", "sweep"):
+            yield from without_elasticity(engine, 0.2, 24, 30, seed)
+        for temperature in (0.1, 0.06):
+            yield from against_each_other({"event": 60, "sweep": 60}, temperature, 32, seed)
+        return
+    for engine in ("event", "sweep"):
+        yield from without_elasticity(engine, 0.1, 24, 40, seed)
+    yield from without_elasticity("event", 0.03, 24, 40, seed)
+    for temperature in PAPER_TEMPERATURES:
+        engines = {"event": 150, "sweep": 60} if temperature >= 0.04 else {"event": 150}
+        yield from against_each_other(engines, temperature, 64, seed)
