@@ -23,11 +23,12 @@ def _block(folder: Path) -> str:
     total = int(run.events.sum()) + _equilibration_events(folder)
     inverse = estimators.inverse_yield_rate(run)
     rate = estimators.Estimate(1.0 / inverse.value, inverse.error / inverse.value**2)
+    unit = "sweep" if model["temperature"] > 0 else "event"  # extremal dynamics counts events
     rows = [
-        ("tau_alpha", f"{estimators.tau_alpha(run)} sweeps"),
+        ("tau_alpha", f"{estimators.tau_alpha(run)} {unit}s"),
         ("chi4 peak", f"{estimators.chi4_peak(run)}"),
-        ("yield rate", f"{rate} events per site and sweep"),
-        ("1 / yield rate", f"{inverse} sweeps"),
+        ("yield rate", f"{rate} events per site and {unit}"),
+        ("1 / yield rate", f"{inverse} {unit}s"),
         ("events", f"{total}"),
         ("events per second", f"{total / seconds:.3g}" if seconds else "-"),
     ]

@@ -27,6 +27,12 @@ origins = 3
 snapshots = [1.0, 5.0]
 snapshot_origins = 2
 """
+ENGINES = {
+    "sweep": ["--set", "engine.name=sweep"],
+    "event": ["--set", "engine.name=event"],
+    "extremal": ["--set", "engine.name=event", "--set", "engine.dynamics=extremal", "--set", "model.temperature=0",
+                 "--set", "output.lags.first=10", "--set", "output.snapshots=[10]"],
+}  # fmt: skip
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -39,29 +45,35 @@ def contents(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run directory of PARAMS on one rank."""
+    """Run directories of PARAMS on one rank: `run` by the default engine, and one named after each of ENGINES."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.toml").write_text(PARAMS)
-    command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
-    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    for name, overrides in {"run": [], **ENGINES}.items():
+        command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / name)]
+        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=200)
     return folder
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_archive_is_the_same_on_any_number_of_ranks(finished: Path, mpiepm: Run, tmp_path: Path, ranks: int) -> None:
-    done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run")
+@pytest.mark.parametrize(("engine", "ranks"), [("sweep", 2), ("sweep", 3), ("sweep", 4), ("event", 3), ("extremal", 2)])
+def test_archive_is_the_same_on_any_number_of_ranks(
+    finished: Path, mpiepm: Run, tmp_path: Path, engine: str, ranks: int
+) -> None:
+    done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run", *ENGINES[engine])
     assert done.returncode == 0, done.stderr
     assert "tau_alpha" in done.stdout
-    assert contents(tmp_path / "run" / "archive.h5") == contents(finished / "run" / "archive.h5")
+    assert contents(tmp_path / "run" / "archive.h5") == contents(finished / engine / "archive.h5")
 
 
-@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 2), (2, 1), (2, 3)])
+@pytest.mark.parametrize(
+    ("engine", "first", "second"),
+    [("sweep", 1, 1), ("sweep", 2, 1), ("sweep", 2, 3), ("event", 1, 2), ("event", 2, 1), ("extremal", 1, 2)],
+)
 def test_killed_and_resumed_gives_the_same_archive(
-    finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, first: int, second: int
+    finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, engine: str, first: int, second: int
 ) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "mpiepm", "run", str(finished / "params.toml"), "--out", str(folder),
-               "--set", "output.checkpoint_minutes=1e-4"]  # fmt: skip
+               "--set", "output.checkpoint_minutes=1e-4", *ENGINES[engine]]  # fmt: skip
     if first > 1:
         command = ["mpirun", "-n", str(first), *command]
     process = subprocess.Popen(
@@ -78,7 +90,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     assert "unfinished" in info.stdout
     done = mpiepm(second, "run", "--out", folder, "--resume")
     assert done.returncode == 0, done.stderr
-    assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
+    assert contents(folder / "archive.h5") == contents(finished / engine / "archive.h5")
     assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
     assert len(mpiepm(1, "info", folder).stdout.splitlines()) == 3  # a line for each stretch of the run
 
@@ -124,6 +136,27 @@ def test_analyse_figure_and_info(finished: Path, mpiepm: Run, tmp_path: Path) ->
     assert "parallel_hdf5" in mpiepm(1, "info").stdout
 
 
+def test_validate(mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from mpiepm import cli, validation\n"
+        "def rows(*, quick, seed):\n"
+        "    yield from validation.without_elasticity('event', 0.3, 12, 5, seed)\n"
+        "    if not quick: yield validation.Row('case', 'x', validation.Estimate(1.0, 0.1), validation.Estimate(2.0, 0.1))\n"
+        "validation.rows = rows\n"
+        "cli.main(['validate', *sys.argv[1:]])\n"
+    )
+    for arguments, code, last in ((["--quick"], 0, "all passed"), ([], 1, "1 failed")):
+        command = ["mpirun", "-n", "2", sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        lines = done.stdout.splitlines()
+        assert lines[-1] == last
+        assert len(lines) == 7 + code
+        assert sum(line.endswith("FAIL") for line in lines) == code
+
+
 def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     quick = ["--set", "run.origins=1", "--set", "lattice.size=[8, 8]"]
@@ -153,7 +186,8 @@ def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, 
     [
         (["run", "absent.toml"], "absent.toml: cannot be read"),
         (["run"], "give a parameter file"),
-        (["run", "{params}", "--set", "model.temperature=-1"], "model.temperature = -1: must be greater than 0"),
+        (["run", "{params}", "--set", "model.temperature=-1"], "model.temperature = -1: must be greater than or equal to 0"),
+        (["run", "{params}", "--set", "model.temperature=0"], "must be temperature 0 for extremal dynamics"),
         (["run", "{params}", "--set", "modle.temperature=1"], "did you mean model?"),
         (["run", "{params}", "--out", "{params}"], "exists and is not a directory"),
         (["run", "--out", "{empty}", "--resume"], "holds no run"),
