@@ -108,10 +108,11 @@ def measure(params: Parameters) -> Sample:
 def without_elasticity(engine: str, temperature: float, length: int, origins: int, seed: int) -> Iterator[Row]:
     """An engine against the closed forms of independent sites. Collective."""
     longest = float(np.exp(1.0 / temperature))  # mean life of a site without stress, sweeps
+    window = ["engine.window=1"] if engine == "sweep" else []  # exact for any window, as nothing waits for its end
     params = parse(
         f"[model]\ntemperature = {temperature}\nelasticity = false",
         [f"lattice.size=[{length}, {length + 10}]", f"engine.name={engine}", f"run.seed={seed}", f"run.origins={origins}",
-         f"run.equilibrate={{time={20 * longest!r}}}", f"run.origin_duration={5 * longest!r}"],
+         f"run.equilibrate={{time={20 * longest!r}}}", f"run.origin_duration={5 * longest!r}", *window],
     )  # fmt: skip
     sample = measure(params)
     case = f"{engine}, no elasticity, T = {temperature:g}"
