@@ -16,6 +16,8 @@ from mpiepm.core.params import ParameterError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+    from mpiepm.core.params import Parameters
+
 BAD_INPUT = 2
 
 _EXAMPLES = """\
@@ -90,9 +92,9 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             if params is None and arguments.overrides:
                 raise ParameterError("--set: needs a parameter file")
             if params is not None:
-                _check_ranks(params.lattice.size, comm.size)
+                _check_ranks(params, comm.size)
             params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
-            _check_ranks(params.lattice.size, comm.size)
+            _check_ranks(params, comm.size)
             outcome = (params.to_toml(), resume, folder)
         except ParameterError as error:
             outcome = error
@@ -104,11 +106,12 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     _simulate(text, folder, resume, arguments.quiet, comm)
 
 
-def _check_ranks(shape: tuple[int, int], ranks: int) -> None:
-    from mpiepm.grid.domain import max_ranks
+def _check_ranks(params: "Parameters", ranks: int) -> None:
+    from mpiepm.engine.layout import most_ranks
 
-    if ranks > max_ranks(shape):
-        raise ParameterError(f"lattice.size = {list(shape)}: {ranks} ranks are too many, must be at most {max_ranks(shape)}")
+    if ranks > (most := most_ranks(params)):
+        given = f"lattice.size = {list(params.lattice.size)}, engine.name = {params.engine.name!r}"
+        raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
 
 
 def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm") -> None:
@@ -122,11 +125,11 @@ def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Int
         return
     params = parse(text)
     from mpiepm import simulation
-    from mpiepm.grid.domain import Domain
+    from mpiepm.engine.layout import slabs
     from mpiepm.warmup import compile_in_turn
 
     compile_in_turn(comm, params)
-    simulation.run(Domain(params.lattice.size, comm), params, folder, resume=resume, quiet=quiet)
+    simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=quiet)
     if comm.rank == 0 and not quiet:
         from mpiepm.analysis.table import summary
 

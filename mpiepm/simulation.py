@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Event, Parameters
+from mpiepm.core.params import Event, Parameters, Split
 from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.streams import Stream
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
+from mpiepm.engine.split import SplitEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
@@ -52,6 +53,8 @@ def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
     """The engine that the parameters name."""
     if isinstance(params.engine, Event):
         return ExtremalEngine(domain, params) if params.engine.dynamics == "extremal" else EventEngine(domain, params, state)
+    if isinstance(params.engine, Split):
+        return SplitEngine(domain, params, state)
     return SweepEngine(domain, params)
 
 

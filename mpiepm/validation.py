@@ -14,7 +14,7 @@ from scipy.integrate import quad
 from mpiepm.analysis.estimators import Estimate, chi4, jackknife, relaxation_time
 from mpiepm.analysis.read import complete
 from mpiepm.core.params import Parameters, parse
-from mpiepm.grid.domain import Domain
+from mpiepm.engine.layout import slabs
 from mpiepm.simulation import Simulation
 from mpiepm.theory import noninteracting
 
@@ -87,7 +87,7 @@ class Sample:
 
 def measure(params: Parameters) -> Sample:
     """Run a simulation in memory. Collective."""
-    simulation = Simulation(Domain(params.lattice.size), params)
+    simulation = Simulation(slabs(params), params)
     records: dict[str, list[Any]] = {}
     while not simulation.finished:
         simulation.step(np.inf, lambda name, value: records.setdefault(name, []).append(value))

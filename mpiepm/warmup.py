@@ -24,9 +24,10 @@ def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
 
 
 def _rehearse(params: Parameters) -> None:
-    from mpiepm.core.params import Lattice
-    from mpiepm.grid.domain import Domain
+    from mpiepm.core.params import Lattice, Split
+    from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation
 
-    small = params.model_copy(update={"lattice": Lattice(size=(8, 8))})
-    Simulation(Domain((8, 8), MPI.COMM_SELF), small).rehearse()
+    side = 2 * params.engine.strip if isinstance(params.engine, Split) else 8
+    small = params.model_copy(update={"lattice": Lattice(size=(side, side))})
+    Simulation(slabs(small, MPI.COMM_SELF), small).rehearse()

@@ -72,6 +72,31 @@ class Event(_Section):
     )
 
 
+class Split(_Section):
+    """[engine] name = "split": near field at once, far field by transforms, row strips with their own exact clocks."""
+
+    name: Literal["split"] = "split"
+    radius: Annotated[int, Field(ge=2, le=64)] = Field(
+        default=16, description="of the near field: |x|, |y| <= radius, sites"
+    )
+    far_tolerance: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=0.1, description="rms stress of the waiting far field, in units of T"
+    )
+    strip: Annotated[int, Field(ge=4)] = Field(default=64, description="rows of a strip, at least 2 radius")
+    window: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=1.0, description="sweeps that a kick to another strip may wait"
+    )
+    planning: Literal["reproducible", "measured"] = Field(
+        default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
+    )
+
+    @model_validator(mode="after")
+    def _strips_are_wider_than_the_near_field(self) -> "Split":
+        if self.strip < 2 * self.radius:
+            raise ValueError(f"strip = {self.strip}, radius = {self.radius}: strip must be at least 2 radius")
+        return self
+
+
 class Equilibrate(_Section):
     """[run] equilibrate: discard the start until one of these is reached."""
 
@@ -140,7 +165,7 @@ class Parameters(_Section):
 
     lattice: Lattice = Lattice()
     model: Epmq
-    engine: Annotated[Sweep | Event, Field(discriminator="name")] = Sweep()
+    engine: Annotated[Sweep | Event | Split, Field(discriminator="name")] = Sweep()
     run: Run = Field(default_factory=Run)
     output: Output = Output()
 
@@ -148,6 +173,13 @@ class Parameters(_Section):
     @classmethod
     def _default_engine(cls, value: Any) -> Any:
         return {"name": "sweep", **value} if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _near_field_fits(self) -> "Parameters":
+        if isinstance(self.engine, Split) and 2 * self.engine.radius + 2 > min(self.lattice.size):
+            given = f"lattice.size = {list(self.lattice.size)}, engine.radius = {self.engine.radius}"
+            raise ValueError(f"{given}: 2 radius + 2 must be at most the shorter side")
+        return self
 
     @model_validator(mode="after")
     def _zero_temperature(self) -> "Parameters":

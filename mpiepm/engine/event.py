@@ -52,7 +52,8 @@ def _perform(
     if here:
         stress[own, column] = before - drop
         plastic_strain[own, column] += drop / p.shear_modulus
-    thinning.scan(p, clocks, stress, rows[:n], own, column)
+        thinning.tighten_around(p, clocks, stress, own, column)
+    thinning.scan(p, clocks, stress, rows[:n], p.scan_after)
     if elastic:
         take_turns(tables, pending, first_row, stress)
     if here:

@@ -120,7 +120,7 @@ def _bounds(p: Physics, limit: np.ndarray, bound: np.ndarray, i: int, first: int
 
 
 @inlined
-def _tighten(
+def tighten(
     p: Physics, deep: float, stress: np.ndarray, limit: np.ndarray, bound: np.ndarray, i: int, first: int, last: int
 ) -> None:  # fmt: skip
     """New limits and bounds for the sites first ... last - 1 of row i."""
@@ -133,7 +133,7 @@ def _tighten(
 
 
 @inlined
-def _close(limit: np.ndarray, stress: np.ndarray, distance: float, i: int, first: int, last: int) -> int:
+def close_to_limit(limit: np.ndarray, stress: np.ndarray, distance: float, i: int, first: int, last: int) -> int:
     """How many of the sites first ... last - 1 of row i have come within `distance` of their limit."""
     count, to = 0, np.uint64(first)
     for j in range(np.uint64(last - first)):
@@ -142,7 +142,7 @@ def _close(limit: np.ndarray, stress: np.ndarray, distance: float, i: int, first
 
 
 @inlined
-def _sum(values: np.ndarray, i: int, first: int, last: int) -> float:
+def sum_of(values: np.ndarray, i: int, first: int, last: int) -> float:
     """Sum of values[i, first:last], in four interleaved partial sums: an addition need not wait for the one before."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     quarters, to = (last - first) // 4, np.uint64(first)
@@ -158,8 +158,8 @@ def _sum(values: np.ndarray, i: int, first: int, last: int) -> float:
 
 
 @njit
-def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, row: int, column: int) -> None:
-    """Renew all tiles of local rows `rows` (n,) that hold a site within `scan_after` of its limit, or site (row, column).
+def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, distance: float) -> None:
+    """Renew all tiles of local rows `rows` (n,) that hold a site within `distance` of its limit.
 
     The waiting times of the rows are rescaled to their new sums.
     """
@@ -169,23 +169,32 @@ def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, row: 
         changed = False
         for t in range(tile.shape[1]):
             first, last = t * TILE, min((t + 1) * TILE, columns)
-            if _close(limit, stress, p.scan_after, i, first, last) > 0 or (i == row and t == column // TILE):
-                _tighten(p, deep, stress, limit, bound, i, first, last)
-                tile[i, t] = _sum(bound, i, first, last)
+            if close_to_limit(limit, stress, distance, i, first, last) > 0:
+                tighten(p, deep, stress, limit, bound, i, first, last)
+                tile[i, t] = sum_of(bound, i, first, last)
                 changed = True
         if changed:
             before = total[i]
-            total[i] = _sum(tile, i, 0, tile.shape[1])
+            total[i] = sum_of(tile, i, 0, tile.shape[1])
             remaining[i] *= before / total[i]
 
 
 @njit
-def _tighten_rejected(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
+def tighten_rejected(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
     """Limit and bound of one site as tight as the margin allows: it has just been chosen in vain."""
-    _tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, j, j + 1)
+    tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, j, j + 1)
     t = j // TILE
-    clocks.tile[i, t] = _sum(clocks.bound, i, t * TILE, min((t + 1) * TILE, stress.shape[1]))
-    clocks.total[i] = _sum(clocks.tile, i, 0, clocks.tile.shape[1])
+    clocks.tile[i, t] = sum_of(clocks.bound, i, t * TILE, min((t + 1) * TILE, stress.shape[1]))
+    clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
+
+
+@njit
+def tighten_around(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
+    """New limits and bounds for the tile of site (i, j), which has fired; the waiting time of the row is to be drawn anew."""
+    first, last = j - j % TILE, min(j - j % TILE + TILE, stress.shape[1])
+    tighten(p, clocks.deep[0], stress, clocks.limit, clocks.bound, i, first, last)
+    clocks.tile[i, j // TILE] = sum_of(clocks.bound, i, first, last)
+    clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
 @njit
@@ -203,8 +212,8 @@ def rebuild(p: Physics, clocks: Clocks) -> None:
     for i in range(rows):
         _bounds(p, clocks.limit, clocks.bound, i, 0, columns)
         for t in range(clocks.tile.shape[1]):
-            clocks.tile[i, t] = _sum(clocks.bound, i, t * TILE, min((t + 1) * TILE, columns))
-        clocks.total[i] = _sum(clocks.tile, i, 0, clocks.tile.shape[1])
+            clocks.tile[i, t] = sum_of(clocks.bound, i, t * TILE, min((t + 1) * TILE, columns))
+        clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
 @njit
@@ -212,14 +221,14 @@ def start(p: Physics, clocks: Clocks, seed: int, first_row: int, stress: np.ndar
     """Limits and bounds for the present stress, and the first candidate of every row."""
     rows, columns = stress.shape
     for i in range(rows):
-        _tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, 0, columns)
+        tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, 0, columns)
     rebuild(p, clocks)
     for i in range(rows):
         clocks.remaining[i] = draw_wait(clocks, seed, first_row + i, i)
 
 
 @njit
-def _choose(clocks: Clocks, i: int, u: float) -> int:
+def choose(clocks: Clocks, i: int, u: float) -> int:
     """Site of row i, drawn in proportion to the bounds."""
     target = u * clocks.total[i]
     t, last = 0, clocks.tile.shape[1] - 1
@@ -254,7 +263,7 @@ def propose(
         own[0] = i
         catch_up(tables, pending, first_row, stress, own)
         _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
-        j = _choose(clocks, i, uniform(w1))
+        j = choose(clocks, i, uniform(w1))
         s = stress[i, j]
         if uniform(w2) * clocks.bound[i, j] < rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
             w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
@@ -271,7 +280,7 @@ def propose(
         before[0], before[1], before[2] = wait, clocks.limit[i, j], clocks.bound[i, j]
         before[3], before[4] = clocks.tile[i, t], clocks.total[i]
         rejected += 1
-        _tighten_rejected(p, clocks, stress, i, j)
+        tighten_rejected(p, clocks, stress, i, j)
         clocks.draws[i] = k + 1
         clocks.remaining[i] = wait + draw_wait(clocks, seed, row, i)
 

@@ -106,6 +106,23 @@ class Domain:
         self.comm.Allreduce(MPI.IN_PLACE, result, op=MPI.MIN)
         return int(result[0])
 
+    def swap_with_neighbours(self, up: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Send rows of float64 (n, k) to the ranks above and below; receive theirs: (from above, from below). Collective.
+
+        The lattice is periodic: the rank above the first is the last.
+        """
+        if self.size == 1:
+            return down, up
+        above, below = (self.rank - 1) % self.size, (self.rank + 1) % self.size
+        counts = np.array([len(up), len(down)])
+        from_above, from_below = np.empty(1, np.int64), np.empty(1, np.int64)
+        self.comm.Sendrecv(counts[:1], above, 0, from_below, below, 0)
+        self.comm.Sendrecv(counts[1:], below, 1, from_above, above, 1)
+        results = [np.empty((int(n[0]), up.shape[1])) for n in (from_above, from_below)]
+        self.comm.Sendrecv(np.ascontiguousarray(up), above, 2, results[1], below, 2)
+        self.comm.Sendrecv(np.ascontiguousarray(down), below, 3, results[0], above, 3)
+        return results[0], results[1]
+
 
 def max_ranks(shape: tuple[int, int]) -> int:
     """Largest number of ranks that can share a lattice: every one needs a row and a column of the half spectrum."""

@@ -162,7 +162,7 @@ def _add_one(stress: np.ndarray, i: int, first: int, count: int, values: np.ndar
 
 
 @inlined
-def _stretch(part: int, column: int, radius: int, length: int) -> tuple[int, int]:
+def stretch(part: int, column: int, radius: int, length: int) -> tuple[int, int]:
     """First column and number of columns of a part of column - radius ... column + radius in a periodic row.
 
     Part 0, and where the row ends within the radius, a second stretch at one of its ends: parts 1 and 2.
@@ -206,13 +206,13 @@ def add_to_row(
             break
         k = uniform if m == 1 else 0.0
         for part in range(3):
-            first, count = _stretch(part, column, radius[m], ly)
+            first, count = stretch(part, column, radius[m], ly)
             if count > 0:
                 c, s = offset[2 * m - 1] + start + first, offset[2 * m] + start + first
                 _add_pair(stress, i, first, count, values, c, s, k, weights[e, 2 * m - 1], sign * weights[e, 2 * m])
     if row <= radius[0]:
         for part in range(3):
-            first, count = _stretch(part, column, radius[0], ly)
+            first, count = stretch(part, column, radius[0], ly)
             if count > 0:
                 _add_one(stress, i, first, count, values, offset[0] + start + first, weights[e, 0])
 

@@ -7,6 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from mpiepm.core.params import Parameters, parse
+from mpiepm.engine.layout import slabs
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.state import Events
 from mpiepm.simulation import Simulation
@@ -42,6 +43,9 @@ def event_list(simulation: Simulation, stops: list[float]) -> np.ndarray:
         ((33, 70), 1e6, ["engine.name=event", "model.temperature=0.013"]),
         ((33, 50), 100.0, ["engine.name=event", "model.elasticity=false"]),
         ((33, 70), 4000.0, ["engine.name=event", "engine.dynamics=extremal", "model.temperature=0"]),
+        ((96, 50), 60.0, ["engine.name=split", "engine.radius=8", "engine.strip=16", "model.temperature=0.06"]),
+        ((70, 33), 60.0, ["engine.name=split", "engine.radius=8", "engine.strip=17", "engine.window=0.3"]),
+        ((70, 33), 60.0, ["engine.name=split", "engine.radius=8", "engine.strip=16", "model.elasticity=false"]),
         ((24, 40), 100.0, ["engine.name=event", "model.barrier_exponent=2", "model.stiffness=0.7", "model.threshold=1.2"]),
     ],
 )
@@ -49,10 +53,10 @@ def test_identical_events_on_any_number_of_ranks(
     shape: tuple[int, int], sweeps: float, overrides: list[str]
 ) -> None:
     params = parameters(shape, *overrides)
-    alone = Simulation(Domain(shape, MPI.COMM_SELF), params)
+    alone = Simulation(slabs(params, MPI.COMM_SELF), params)
     expected = event_list(alone, [sweeps])
     assert len(expected) > shape[0] * shape[1] / 2
-    together = Simulation(Domain(shape), params)
+    together = Simulation(slabs(params), params)
     assert event_list(together, [sweeps]).tobytes() == expected.tobytes()
     assert together.state.events == len(expected)
     assert together.state.stress.tobytes() == alone.state.stress[together.domain.rows].tobytes()

@@ -1,0 +1,38 @@
+"""How an engine needs the lattice to be cut: slabs of any rows, or of whole strips for the split engine."""
+
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.params import Parameters, Split
+from mpiepm.grid.domain import Domain, even_partition, max_ranks
+
+
+def strip_edges(rows: int, strip: int) -> np.ndarray:
+    """First row of every strip, and `rows`: as many strips of at least `strip` rows as there is room for, or one."""
+    return even_partition(rows, max(1, rows // strip))
+
+
+def most_ranks(params: Parameters) -> int:
+    """Largest number of ranks that can share the lattice."""
+    most = max_ranks(params.lattice.size)
+    if isinstance(params.engine, Split):
+        return min(most, len(strip_edges(params.lattice.size[0], params.engine.strip)) - 1)
+    return most
+
+
+def slabs(params: Parameters, comm: Any = None) -> Domain:
+    """The lattice on the ranks of `comm` (default: all), as even as the engine allows.
+
+    Raises
+    ------
+    ValueError : on every rank, if there are more ranks than `most_ranks`
+    """
+    domain = Domain(params.lattice.size, comm)
+    if not isinstance(params.engine, Split):
+        return domain
+    edges = strip_edges(params.lattice.size[0], params.engine.strip)
+    if domain.size > len(edges) - 1:
+        raise ValueError(f"{domain.size} ranks are too many, must be at most {len(edges) - 1}, the number of strips")
+    cut = edges[even_partition(len(edges) - 1, domain.size)]
+    return Domain(params.lattice.size, comm, [int(row) for row in cut])

@@ -1,0 +1,180 @@
+"""Split engine: events that cost the same at any lattice size. Near field at once, far field by transforms when it matters.
+
+The kernel is cut at a radius (`physics.stencil`). An event applies the near part at once and leaves the far part waiting; as
+soon as the waiting far field has an rms of `far_tolerance` T, three transforms add it (`engine.farfield`). The lattice is cut
+into strips of rows that belong to it and not to the ranks. Within a window every strip runs on its own exact clock
+(`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with the next candidate of the
+lattice: quiet times cost nothing.
+
+Approximations, and nothing else: the far field lags, kicks across edges wait, and m > 1 is left out beyond the radius.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.params import Parameters, Split
+from mpiepm.engine import strips, thinning
+from mpiepm.engine.farfield import FarField
+from mpiepm.engine.layout import strip_edges
+from mpiepm.grid.domain import Domain
+from mpiepm.physics.state import Events, State
+
+_QUANTUM = 2.0**-20  # of the sum of squared stress drops: integers add up to the same on any number of ranks
+
+
+class SplitEngine:
+    """See the module's text. The slabs of `domain` must end at strip edges. Construction is collective."""
+
+    def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
+        model, engine = params.model, params.engine
+        assert isinstance(engine, Split)
+        self.domain = domain
+        self._seed, self._elastic, self._window = params.run.seed, model.elasticity, engine.window
+        self._far = FarField(domain, model, engine)
+        self._tolerance = (engine.far_tolerance * model.temperature) ** 2 * domain.sites / self._far.variance
+        self._radius = engine.radius
+        self._all_edges = strip_edges(domain.shape[0], engine.strip)
+        inside = (self._all_edges >= domain.first_row) & (self._all_edges <= domain.first_row + domain.local_shape[0])
+        self._edges = self._all_edges[inside] - domain.first_row
+        self._physics = thinning.physics(model)
+        self._clocks = thinning.clocks(domain.local_shape)
+        self._clock = np.zeros(len(self._edges) - 1)
+        self._now = 0.0            # up to where the whole lattice is, between windows
+        self._end = math.inf       # of the open window; inf: none is open
+        self._crossing: list[np.ndarray] = []  # events of the open window within the radius of an edge: (n, 5)
+        self._squares = 0          # of the drops that wait in the far field, in units of _QUANTUM, all ranks
+        self._own_squares = 0      # of the open window, on this rank
+        self._buffer = np.zeros((4097, 5))
+        thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
+
+    def boundary(self, time: float) -> float:
+        """Any time will do; what waits then goes on waiting."""
+        return time
+
+    def begin_origin(self, time: float) -> None:
+        """See `engine.base.Engine`."""
+        self._now -= time
+        self._end -= time
+        self._clock -= time
+        for events in self._crossing:
+            events[:, 0] -= time
+
+    def advance(self, state: State, until: float) -> Iterator[Events]:
+        """See `engine.base.Engine`: one batch, or two, for every window."""
+        while True:
+            if math.isinf(self._end):
+                first = self._minimum(strips.earliest(self._clocks, self._edges, self._clock))
+                if first > until:
+                    break
+                self._end = first + self._window
+            found = self._run(state, min(self._end, until))
+            state.events += int(self.domain.sum_counts(len(found)))
+            yield found
+            if until < self._end:
+                break
+            self._close(state)
+        state.time = until
+
+    def _minimum(self, value: float) -> float:
+        return float(min(self.domain.comm.allgather(value)))
+
+    def _run(self, state: State, until: float) -> Events:
+        """Events of this rank's strips until then."""
+        self._buffer[-1, 0] = 0
+        while True:
+            found = strips.run(
+                self._far.stencil, self._physics, self._clocks, self._elastic, self._seed, self.domain.first_row,
+                self._edges, self._clock, until, state.stress, state.plastic_strain,
+                self._far.source, self._far.uniform, self._buffer,
+            )  # fmt: skip
+            if found >= 0:
+                break
+            full = self._buffer
+            self._buffer = np.zeros((2 * len(full) - 1, 5))
+            self._buffer[: len(full) - 1] = full[:-1]
+            self._buffer[-1, 0] = full[-1, 0]
+        events = self._buffer[:found]
+        time, row, column, drop, angle = events.T
+        row = row.astype(np.int64)
+        if self._elastic:
+            self._own_squares += int(np.rint(drop**2 / _QUANTUM).astype(np.int64).sum())
+            strip = np.searchsorted(self._all_edges, row, side="right") - 1
+            near = (row - self._radius < self._all_edges[strip]) | (row + self._radius >= self._all_edges[strip + 1])
+            if near.any():
+                self._crossing.append(events[near].copy())
+        return Events(row, column.astype(np.int64), time, drop, angle)
+
+    def _close(self, state: State) -> None:
+        """End the window: kicks across the edges of strips, and the far field if it is due."""
+        strips.synchronise(self._clocks, self._edges, self._clock, self._end)
+        self._now, self._end = self._end, math.inf
+        if not self._elastic:
+            return
+        if len(self._all_edges) > 2:
+            self._deliver(state)
+        self._squares += int(self.domain.sum_counts(self._own_squares))
+        self._own_squares = 0
+        if self._squares * _QUANTUM > self._tolerance:
+            self._far.flush(state.stress)
+            self._squares = 0
+            rows = np.arange(self.domain.local_shape[0])
+            thinning.scan(self._physics, self._clocks, state.stress, rows, 0.0)
+
+    def _deliver(self, state: State) -> None:
+        """Kicks of the window's events across the edges of their strips, in an order that belongs to the lattice."""
+        own = np.concatenate(self._crossing) if self._crossing else np.empty((0, 5))
+        self._crossing = []
+        edges, count = self._all_edges, len(self._all_edges) - 1
+        row = own[:, 1].astype(np.int64)
+        strip = np.searchsorted(edges, row, side="right") - 1
+        up, down = row - self._radius < edges[strip], row + self._radius >= edges[strip + 1]
+        first, last = np.searchsorted(edges, (self.domain.first_row, self.domain.rows.stop))
+        out_up, out_down = up & (strip == first), down & (strip == last - 1)
+        from_above, from_below = self.domain.swap_with_neighbours(own[out_up], own[out_down])
+        for side, events in ((-1, [own[up & ~out_up], from_below]), (1, [own[down & ~out_down], from_above])):
+            arrived = np.concatenate(events)
+            row = arrived[:, 1].astype(np.int64)
+            source = np.searchsorted(edges, row, side="right") - 1
+            order = np.lexsort((row, arrived[:, 0], source))
+            arrived, row, target = arrived[order], row[order], source[order] + side
+            top = row - self._radius - np.where(target == count, self.domain.shape[0], 0)
+            top += np.where(target == -1, self.domain.shape[0], 0)
+            strips.deliver(
+                self._far.stencil, self._physics, self._clocks, state.stress, self._edges,
+                target % count - first, top - self.domain.first_row, arrived,
+            )  # fmt: skip
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """See `engine.base.Engine`."""
+        crossing = np.concatenate(self._crossing) if self._crossing else np.empty((0, 5))
+        scalars = {
+            "now": self._now,
+            "end": self._end,
+            "squares": self._squares,
+            "window_squares": int(self.domain.sum_counts(self._own_squares)),
+            "crossing": [row for part in self.domain.comm.allgather(crossing.tolist()) for row in part],
+        }
+        clock = np.repeat(self._clock, np.diff(self._edges))
+        columns = (self._clocks.remaining, self._clocks.draws.astype(float), self._far.uniform, clock)
+        fields = {
+            "limit": self._clocks.limit, "cosine": self._far.source[0], "sine": self._far.source[1],
+            "rows": np.stack(columns, axis=1),
+        }  # fmt: skip
+        return scalars, fields
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._now, self._end, self._squares = scalars["now"], scalars["end"], scalars["squares"]
+        self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
+        crossing = np.array(scalars["crossing"]).reshape(-1, 5)
+        own = (crossing[:, 1] >= self.domain.first_row) & (crossing[:, 1] < self.domain.rows.stop)
+        self._crossing = [crossing[own]]
+        self._clocks.limit[:] = fields["limit"]
+        self._far.source[0], self._far.source[1] = fields["cosine"], fields["sine"]
+        remaining, draws, self._far.uniform[:], clock = fields["rows"].T
+        self._clocks.remaining[:], self._clocks.draws[:] = remaining, draws
+        self._clock[:] = clock[self._edges[:-1]]
+        thinning.rebuild(self._physics, self._clocks)

@@ -1,0 +1,186 @@
+"""Strips of rows with their own exact clocks: the compiled part of the split engine.
+
+Within a window a strip knows nothing of the others. Its events are drawn by thinning (`engine.thinning`: row clocks, bounds
+that hold below a limit of |stress|) and kick the sites of the strip within the radius at once. What crosses the edge of the
+strip waits for the end of the window.
+"""
+
+import math
+
+import numpy as np
+
+from mpiepm.core.jit import inlined, njit
+from mpiepm.core.streams import Stream
+from mpiepm.engine.thinning import (
+    TILE,
+    Clocks,
+    Physics,
+    choose,
+    close_to_limit,
+    draw_wait,
+    sum_of,
+    tighten,
+    tighten_around,
+    tighten_rejected,
+)
+from mpiepm.grid.rng import exponential, philox, uniform
+from mpiepm.physics.epmq import rate, stress_drop
+from mpiepm.physics.realspace import stretch
+from mpiepm.physics.stencil import Stencil, node
+
+_STREAM = int(Stream.EVENT)
+
+
+@inlined
+def _add(
+    stress: np.ndarray, i: int, first: int, count: int, values: np.ndarray, a: int, x: int, y: int, low: float, high: float
+) -> None:  # fmt: skip
+    """stress[i, first + j] += low values[a, x, y + j] + high values[a + 1, x, y + j] for j < count (see `realspace`)."""
+    low32, high32 = np.float32(low), np.float32(high)
+    to, of = np.uint64(first), np.uint64(y)
+    for j in range(np.uint64(count)):
+        stress[i, to + j] += low32 * values[a, x, of + j] + high32 * values[a + 1, x, of + j]
+
+
+@njit
+def kick(
+    stencil: Stencil, p: Physics, clocks: Clocks, stress: np.ndarray, first: int, last: int,
+    top: int, column: int, drop: float, angle: float,
+) -> None:  # fmt: skip
+    """Near field of an event on the rows first ... last - 1 of this rank, and new bounds where they fail.
+
+    `top` is the local number of the uppermost row of the stencil; rows of the stencil outside first ... last - 1 are left out.
+    """
+    values, radius, ly = stencil.values, stencil.radius, stencil.shape[1]
+    limit, bound, tile, total, remaining = clocks.limit, clocks.bound, clocks.tile, clocks.total, clocks.remaining
+    deep = clocks.deep[0]
+    a, u = node(angle)
+    low, high = (1.0 - u) * drop, u * drop
+    for x in range(max(first - top, 0), min(last - top, 2 * radius + 1)):
+        i = top + x
+        changed = False
+        for part in range(3):
+            start, count = stretch(part, column, radius, ly)
+            if count == 0:
+                continue
+            y = start - column + radius
+            if y < 0:
+                y += ly
+            elif y >= ly:
+                y -= ly
+            _add(stress, i, start, count, values, a, x, y, low, high)
+            for t in range(start // TILE, (start + count - 1) // TILE + 1):
+                begin, end = max(start, t * TILE), min(start + count, (t + 1) * TILE)
+                if close_to_limit(limit, stress, 0.0, i, begin, end) > 0:
+                    begin, end = t * TILE, min((t + 1) * TILE, ly)
+                    tighten(p, deep, stress, limit, bound, i, begin, end)
+                    tile[i, t] = sum_of(bound, i, begin, end)
+                    changed = True
+        if changed:
+            before = total[i]
+            total[i] = sum_of(tile, i, 0, tile.shape[1])
+            remaining[i] *= before / total[i]
+
+
+@inlined
+def _next(remaining: np.ndarray, first: int, last: int) -> int:
+    """Row of a strip whose candidate comes first."""
+    best = first
+    for i in range(first + 1, last):
+        if remaining[i] < remaining[best]:
+            best = i
+    return best
+
+
+@njit
+def earliest(clocks: Clocks, edges: np.ndarray, clock: np.ndarray) -> float:
+    """Time of the next candidate on this rank, sweeps since the origin; `edges` and `clock` as in `run`."""
+    result = np.inf
+    for q in range(edges.size - 1):
+        result = min(result, clock[q] + clocks.remaining[_next(clocks.remaining, edges[q], edges[q + 1])])
+    return result
+
+
+@njit
+def run(
+    stencil: Stencil, p: Physics, clocks: Clocks, elastic: bool, seed: int, first_row: int, edges: np.ndarray,
+    clock: np.ndarray, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
+    source: np.ndarray, waiting: np.ndarray, events: np.ndarray,
+) -> int:  # fmt: skip
+    """Bring the strips of this rank to `until`, each on its own; the number of events, or -1 if `events` is full: go on then.
+
+    Parameters
+    ----------
+    edges : int64 (strips + 1,), local rows between which the strips lie
+    clock : float64 (strips,), time of the last event of each
+    source : float32 (2, local rows, Ly);  waiting : float64 (local rows,): see `engine.farfield`
+    events : float64 (n, 5): time, row, column, drop, angle, from number events[-1, 0] on, which is kept up to date
+    """
+    remaining, draws = clocks.remaining, clocks.draws
+    radius, lx = stencil.radius, stencil.shape[0]
+    n, capacity = int(events[-1, 0]), events.shape[0] - 1
+    for q in range(edges.size - 1):
+        first, last = edges[q], edges[q + 1]
+        while True:
+            i = _next(remaining, first, last)
+            wait = remaining[i]
+            if clock[q] + wait > until:
+                break
+            if n == capacity:
+                events[-1, 0] = n
+                return -1
+            k, row = draws[i], first_row + i
+            _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
+            j = choose(clocks, i, uniform(w1))
+            s = stress[i, j]
+            draws[i] = k + 1
+            if uniform(w2) * clocks.bound[i, j] >= rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
+                tighten_rejected(p, clocks, stress, i, j)
+                remaining[i] = wait + draw_wait(clocks, seed, row, i)
+                continue
+            w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
+            drop = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
+            angle = 0.5 * math.pi * uniform(w1)
+            for r in range(first, last):
+                remaining[r] -= wait
+            clock[q] += wait
+            if elastic:
+                kick(stencil, p, clocks, stress, first, last, i - radius, j, drop, angle)
+                if last - first == lx:  # a single strip: its edges meet
+                    kick(stencil, p, clocks, stress, first, last, i - radius - lx, j, drop, angle)
+                    kick(stencil, p, clocks, stress, first, last, i - radius + lx, j, drop, angle)
+                a, u = node(angle)
+                source[0, i, j] += drop * ((1.0 - u) * stencil.source[a, 0] + u * stencil.source[a + 1, 0])
+                source[1, i, j] += drop * ((1.0 - u) * stencil.source[a, 1] + u * stencil.source[a + 1, 1])
+                waiting[i] += drop * ((1.0 - u) * stencil.source[a, 2] + u * stencil.source[a + 1, 2])
+            else:
+                stress[i, j] -= drop
+            plastic_strain[i, j] += drop / p.shear_modulus
+            tighten_around(p, clocks, stress, i, j)
+            remaining[i] = draw_wait(clocks, seed, row, i)
+            events[n, 0], events[n, 1], events[n, 2], events[n, 3], events[n, 4] = clock[q], row, j, drop, angle
+            n += 1
+    events[-1, 0] = n
+    return n
+
+
+@njit
+def synchronise(clocks: Clocks, edges: np.ndarray, clock: np.ndarray, now: float) -> None:
+    """Count the waiting times of all strips from `now`."""
+    for q in range(edges.size - 1):
+        for i in range(edges[q], edges[q + 1]):
+            clocks.remaining[i] -= now - clock[q]
+        clock[q] = now
+
+
+@njit
+def deliver(
+    stencil: Stencil, p: Physics, clocks: Clocks, stress: np.ndarray, edges: np.ndarray,
+    target: np.ndarray, top: np.ndarray, events: np.ndarray,
+) -> None:  # fmt: skip
+    """Kick the local strips `target` (n,) by `events` (n, 5) of other strips; `top` (n,): see `kick`."""
+    for e in range(target.size):
+        q = target[e]
+        kick(
+            stencil, p, clocks, stress, edges[q], edges[q + 1], top[e], int(events[e, 2]), events[e, 3], events[e, 4]
+        )  # fmt: skip
