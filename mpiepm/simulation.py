@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Event, Parameters, Split
+from mpiepm.core.params import Auto, Event, Parameters, Split
 from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.streams import Stream
+from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
@@ -55,6 +56,8 @@ def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
         return ExtremalEngine(domain, params) if params.engine.dynamics == "extremal" else EventEngine(domain, params, state)
     if isinstance(params.engine, Split):
         return SplitEngine(domain, params, state)
+    if isinstance(params.engine, Auto):
+        return AutoEngine(domain, params, state)
     return SweepEngine(domain, params)
 
 
@@ -86,6 +89,11 @@ class Simulation:
             "state": self.state, "engine": self.engine, "phases": self.phases
         }
         return fixed | {observer.name: observer for observer in self.observers}
+
+    @property
+    def engine_chosen(self) -> str:
+        """Which engine the auto engine has chosen and why; empty as long as it has not."""
+        return self.engine.reason if isinstance(self.engine, AutoEngine) else ""
 
     @property
     def finished(self) -> bool:
@@ -178,6 +186,9 @@ def run(domain: Domain, params: Parameters, folder: Path, *, resume: bool, quiet
         pace, seconds = _agree(domain, simulation.state.time - before, time.monotonic() - clock, pace, saved)
         progress.update()
         _guard(simulation)
+        if simulation.engine_chosen and "engine" not in history[-1]:
+            history[-1]["engine"] = simulation.engine_chosen
+            progress.say(f"engine {simulation.engine_chosen}")
         if archive.full:
             archive.flush()
         if seconds >= 60 * params.output.checkpoint_minutes:

@@ -149,14 +149,14 @@ def against_each_other(engines: dict[str, int], temperature: float, length: int,
 def rows(*, quick: bool, seed: int) -> Iterator[Row]:
     """All comparisons, one by one as they are finished. Collective."""
     if quick:
-        for engine in ("event", "sweep"):
-            yield from without_elasticity(engine, 0.2, 24, 30, seed)
+        for engine in ("event", "sweep", "split"):
+            yield from without_elasticity(engine, 0.2, 34, 20, seed)
         for temperature in (0.1, 0.06):
-            yield from against_each_other({"event": 60, "sweep": 60}, temperature, 32, seed)
+            yield from against_each_other({"event": 60, "sweep": 60, "split": 60}, temperature, 48, seed)
         return
-    for engine in ("event", "sweep"):
-        yield from without_elasticity(engine, 0.1, 24, 40, seed)
-    yield from without_elasticity("event", 0.03, 24, 40, seed)
+    for engine in ("event", "sweep", "split"):
+        yield from without_elasticity(engine, 0.1, 34, 25, seed)
+    yield from without_elasticity("event", 0.03, 34, 25, seed)
     for temperature in PAPER_TEMPERATURES:
-        engines = {"event": 150, "sweep": 60} if temperature >= 0.04 else {"event": 150}
+        engines = {"event": 150, "split": 150} | ({"sweep": 60} if temperature >= 0.04 else {})
         yield from against_each_other(engines, temperature, 64, seed)

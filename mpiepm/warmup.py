@@ -24,10 +24,12 @@ def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
 
 
 def _rehearse(params: Parameters) -> None:
-    from mpiepm.core.params import Lattice, Split
+    from mpiepm.core.params import Auto, Event, Lattice, Split, Sweep
     from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation
 
-    side = 2 * params.engine.strip if isinstance(params.engine, Split) else 8
-    small = params.model_copy(update={"lattice": Lattice(size=(side, side))})
-    Simulation(slabs(small, MPI.COMM_SELF), small).rehearse()
+    engines = (Event(), Split(), Sweep()) if isinstance(params.engine, Auto) else (params.engine,)
+    for engine in engines:
+        side = 2 * engine.strip if isinstance(engine, Split) else 8
+        small = params.model_copy(update={"lattice": Lattice(size=(side, side)), "engine": engine})
+        Simulation(slabs(small, MPI.COMM_SELF), small).rehearse()

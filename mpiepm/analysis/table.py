@@ -72,4 +72,6 @@ def describe(folder: Path) -> str:
             f"{stretch['wall_time']:.1f} s, mpiepm {stretch['mpiepm']} ({stretch['git']}), {stretch['mpi']}, "
             f"HDF5 {stretch['hdf5']}"
         )
+        if "engine" in stretch:
+            lines.append(f"    engine {stretch['engine']}")
     return "\n".join(lines)

@@ -97,6 +97,12 @@ class Split(_Section):
         return self
 
 
+class Auto(_Section):
+    """[engine] name = "auto": the cheapest of the others, measured after equilibration."""
+
+    name: Literal["auto"] = "auto"
+
+
 class Equilibrate(_Section):
     """[run] equilibrate: discard the start until one of these is reached."""
 
@@ -165,7 +171,7 @@ class Parameters(_Section):
 
     lattice: Lattice = Lattice()
     model: Epmq
-    engine: Annotated[Sweep | Event | Split, Field(discriminator="name")] = Sweep()
+    engine: Annotated[Sweep | Event | Split | Auto, Field(discriminator="name")] = Sweep()
     run: Run = Field(default_factory=Run)
     output: Output = Output()
 

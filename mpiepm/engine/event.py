@@ -98,6 +98,11 @@ class EventEngine(SingleEvents):
         self._since = (0, 0.0)  # event and time at which `deep` was last set
         thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
 
+    def continue_draws(self, draws: np.ndarray) -> None:
+        """Begin with the candidates after `draws` (local rows,), used up by another engine."""
+        self._clocks.draws[:] = draws + 1
+        thinning.draw_waits(self._clocks, self._seed, self.domain.first_row)
+
     def boundary(self, time: float) -> float:
         """Any time will do."""
         return time

@@ -4,13 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Parameters, Split
+from mpiepm.core.params import Auto, Parameters, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
 
 def strip_edges(rows: int, strip: int) -> np.ndarray:
     """First row of every strip, and `rows`: as many strips of at least `strip` rows as there is room for, or one."""
     return even_partition(rows, max(1, rows // strip))
+
+
+def strips_fit(params: Parameters, engine: Split, ranks: int) -> bool:
+    """Is the lattice large enough for the radius and the strips of so many ranks?"""
+    shape = params.lattice.size
+    return 2 * engine.radius + 2 <= min(shape) and ranks <= len(strip_edges(shape[0], engine.strip)) - 1
 
 
 def most_ranks(params: Parameters) -> int:
@@ -28,10 +34,12 @@ def slabs(params: Parameters, comm: Any = None) -> Domain:
     ------
     ValueError : on every rank, if there are more ranks than `most_ranks`
     """
-    domain = Domain(params.lattice.size, comm)
-    if not isinstance(params.engine, Split):
+    domain, engine = Domain(params.lattice.size, comm), params.engine
+    if isinstance(engine, Auto) and strips_fit(params, Split(), domain.size):
+        engine = Split()
+    if not isinstance(engine, Split):
         return domain
-    edges = strip_edges(params.lattice.size[0], params.engine.strip)
+    edges = strip_edges(params.lattice.size[0], engine.strip)
     if domain.size > len(edges) - 1:
         raise ValueError(f"{domain.size} ranks are too many, must be at most {len(edges) - 1}, the number of strips")
     cut = edges[even_partition(len(edges) - 1, domain.size)]

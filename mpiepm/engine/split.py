@@ -50,6 +50,19 @@ class SplitEngine:
         self._buffer = np.zeros((4097, 5))
         thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
 
+    @property
+    def draws(self) -> np.ndarray:
+        """Number of the present candidate of every local row."""
+        return self._clocks.draws
+
+    def settle(self, state: State, now: float) -> None:
+        """Deliver everything that waits, `now` sweeps after the origin, for an engine that is to take over. Collective."""
+        if math.isfinite(self._end):
+            self._end = now
+            self._close(state)
+        if self._elastic:
+            self._far.flush(state.stress)
+
     def boundary(self, time: float) -> float:
         """Any time will do; what waits then goes on waiting."""
         return time

@@ -83,7 +83,7 @@ def clocks(shape: tuple[int, int]) -> Clocks:
     """Not yet started clocks for a slab of this shape."""
     rows, columns = shape
     return Clocks(
-        np.empty(shape), np.empty(shape), np.empty((rows, -(-columns // TILE))), np.empty(rows), np.empty(rows),
+        np.empty(shape, np.float32), np.empty(shape), np.empty((rows, -(-columns // TILE))), np.empty(rows), np.empty(rows),
         np.zeros(rows, np.int64), np.full(1, -np.inf),
     )  # fmt: skip
 
@@ -217,14 +217,20 @@ def rebuild(p: Physics, clocks: Clocks) -> None:
 
 
 @njit
+def draw_waits(clocks: Clocks, seed: int, first_row: int) -> None:
+    """Waiting times of all rows."""
+    for i in range(clocks.remaining.size):
+        clocks.remaining[i] = draw_wait(clocks, seed, first_row + i, i)
+
+
+@njit
 def start(p: Physics, clocks: Clocks, seed: int, first_row: int, stress: np.ndarray) -> None:
     """Limits and bounds for the present stress, and the first candidate of every row."""
     rows, columns = stress.shape
     for i in range(rows):
         tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, 0, columns)
     rebuild(p, clocks)
-    for i in range(rows):
-        clocks.remaining[i] = draw_wait(clocks, seed, first_row + i, i)
+    draw_waits(clocks, seed, first_row)
 
 
 @njit

@@ -1,6 +1,7 @@
 """The program as its user sees it: run, resume, analyse, figure, info, and every kind of wrong input."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ snapshot_origins = 2
 ENGINES = {
     "sweep": ["--set", "engine.name=sweep"],
     "event": ["--set", "engine.name=event"],
+    "split": ["--set", "engine.name=split", "--set", "engine.radius=5", "--set", "engine.strip=10", "--set", "engine.window=3"],
     "extremal": ["--set", "engine.name=event", "--set", "engine.dynamics=extremal", "--set", "model.temperature=0",
                  "--set", "output.lags.first=10", "--set", "output.snapshots=[10]"],
 }  # fmt: skip
@@ -54,7 +56,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("engine", "ranks"), [("sweep", 2), ("sweep", 3), ("sweep", 4), ("event", 3), ("extremal", 2)])
+@pytest.mark.parametrize(
+    ("engine", "ranks"), [("sweep", 2), ("sweep", 3), ("sweep", 4), ("event", 3), ("split", 3), ("extremal", 2)]
+)
 def test_archive_is_the_same_on_any_number_of_ranks(
     finished: Path, mpiepm: Run, tmp_path: Path, engine: str, ranks: int
 ) -> None:
@@ -66,7 +70,10 @@ def test_archive_is_the_same_on_any_number_of_ranks(
 
 @pytest.mark.parametrize(
     ("engine", "first", "second"),
-    [("sweep", 1, 1), ("sweep", 2, 1), ("sweep", 2, 3), ("event", 1, 2), ("event", 2, 1), ("extremal", 1, 2)],
+    [
+        ("sweep", 1, 1), ("sweep", 2, 1), ("sweep", 2, 3), ("event", 1, 2), ("event", 2, 1), ("split", 1, 3), ("split", 2, 1),
+        ("extremal", 1, 2),
+    ],
 )
 def test_killed_and_resumed_gives_the_same_archive(
     finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, engine: str, first: int, second: int
@@ -134,6 +141,15 @@ def test_analyse_figure_and_info(finished: Path, mpiepm: Run, tmp_path: Path) ->
     assert mpiepm(1, "figure", "overview", finished / "run", "--out", picture).returncode == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "parallel_hdf5" in mpiepm(1, "info").stdout
+
+
+def test_auto_says_what_it_chose_and_why(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = mpiepm(2, "run", finished / "params.toml", "--out", folder, "--set", "engine.name=auto",
+                  "--set", "lattice.size=[128, 64]", "--set", "run.origins=1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for text in ((folder / "run.log").read_text(), mpiepm(1, "info", folder).stdout):
+        assert re.search(r"engine (event|split|sweep): seconds per sweep at \S+ events per sweep: event .*, sweep", text)
 
 
 def test_validate(mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
@@ -213,7 +229,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
 def test_too_many_ranks(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
     done = mpiepm(4, "run", finished / "params.toml", "--out", tmp_path / "run", "--set", "lattice.size=[64, 5]")
     assert done.returncode == 2
-    assert "lattice.size = [64, 5]: 4 ranks are too many, must be at most 3" in done.stderr
+    assert "lattice.size = [64, 5], engine.name = 'sweep': 4 ranks are too many, must be at most 3" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
