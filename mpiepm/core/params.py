@@ -80,7 +80,7 @@ class Split(_Section):
         default=16, description="of the near field: |x|, |y| <= radius, sites"
     )
     far_tolerance: Annotated[float, Field(gt=0, le=10)] = Field(
-        default=0.1, description="rms stress of the waiting far field, in units of T"
+        default=0.2, description="rms stress of the waiting far field, in units of T"
     )
     strip: Annotated[int, Field(ge=4)] = Field(default=64, description="rows of a strip, at least 2 radius")
     window: Annotated[float, Field(gt=0, le=1000)] = Field(
