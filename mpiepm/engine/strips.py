@@ -71,8 +71,8 @@ def kick(
     a, u = node(angle)
     low, high = (1.0 - u) * drop, u * drop
     rows = max(first, top), min(last, top + 2 * radius + 1)
-    if _touch(stress, limit, rows[0], rows[1], max(column - radius, 0), min(column + radius + 1, ly)) == np.inf:
-        return  # never, but without a use of its result the compiler would drop the call
+    if math.isnan(_touch(stress, limit, rows[0], rows[1], max(column - radius, 0), min(column + radius + 1, ly))):
+        return  # never in a sound state, but without a use of its result the compiler would drop the call
     for x in range(max(first - top, 0), min(last - top, 2 * radius + 1)):
         i = top + x
         changed = False
