@@ -39,6 +39,8 @@ class SplitEngine:
         self._all_edges = strip_edges(domain.shape[0], engine.strip)
         inside = (self._all_edges >= domain.first_row) & (self._all_edges <= domain.first_row + domain.local_shape[0])
         self._edges = self._all_edges[inside] - domain.first_row
+        start = int(np.flatnonzero(inside)[0])
+        self._strips = (start, start + len(self._edges) - 1)  # this rank's
         self._physics = thinning.physics(model)
         self._clocks = thinning.clocks(domain.local_shape)
         self._clock = np.zeros(len(self._edges) - 1)
@@ -79,7 +81,7 @@ class SplitEngine:
         """See `engine.base.Engine`: one batch, or two, for every window."""
         while True:
             if math.isinf(self._end):
-                first = self._minimum(strips.earliest(self._clocks, self._edges, self._clock))
+                first = self.domain.minimum(strips.earliest(self._clocks, self._edges, self._clock))
                 if first > until:
                     break
                 self._end = first + self._window
@@ -90,9 +92,6 @@ class SplitEngine:
                 break
             self._close(state)
         state.time = until
-
-    def _minimum(self, value: float) -> float:
-        return float(min(self.domain.comm.allgather(value)))
 
     def _run(self, state: State, until: float) -> Events:
         """Events of this rank's strips until then."""
@@ -110,15 +109,13 @@ class SplitEngine:
             self._buffer[: len(full) - 1] = full[:-1]
             self._buffer[-1, 0] = full[-1, 0]
         events = self._buffer[:found]
-        time, row, column, drop, angle = events.T
-        row = row.astype(np.int64)
         if self._elastic:
-            self._own_squares += int(np.rint(drop**2 / _QUANTUM).astype(np.int64).sum())
-            strip = np.searchsorted(self._all_edges, row, side="right") - 1
-            near = (row - self._radius < self._all_edges[strip]) | (row + self._radius >= self._all_edges[strip + 1])
-            if near.any():
-                self._crossing.append(events[near].copy())
-        return Events(row, column.astype(np.int64), time, drop, angle)
+            edges, near = self._all_edges, np.empty_like(events)
+            crossing, squares = strips.crossing(events, edges, self._radius, _QUANTUM, near)
+            self._own_squares += squares
+            self._crossing.append(near[:crossing])
+        time, row, column, drop, angle = events.T
+        return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle)
 
     def _close(self, state: State) -> None:
         """End the window: kicks across the edges of strips, and the far field if it is due."""
@@ -138,27 +135,20 @@ class SplitEngine:
 
     def _deliver(self, state: State) -> None:
         """Kicks of the window's events across the edges of their strips, in an order that belongs to the lattice."""
-        own = np.concatenate(self._crossing) if self._crossing else np.empty((0, 5))
+        own = np.concatenate(self._crossing)
         self._crossing = []
-        edges, count = self._all_edges, len(self._all_edges) - 1
-        row = own[:, 1].astype(np.int64)
-        strip = np.searchsorted(edges, row, side="right") - 1
-        up, down = row - self._radius < edges[strip], row + self._radius >= edges[strip + 1]
-        first, last = np.searchsorted(edges, (self.domain.first_row, self.domain.rows.stop))
-        out_up, out_down = up & (strip == first), down & (strip == last - 1)
-        from_above, from_below = self.domain.swap_with_neighbours(own[out_up], own[out_down])
-        for side, events in ((-1, [own[up & ~out_up], from_below]), (1, [own[down & ~out_down], from_above])):
-            arrived = np.concatenate(events)
-            row = arrived[:, 1].astype(np.int64)
-            source = np.searchsorted(edges, row, side="right") - 1
-            order = np.lexsort((row, arrived[:, 0], source))
-            arrived, row, target = arrived[order], row[order], source[order] + side
-            top = row - self._radius - np.where(target == count, self.domain.shape[0], 0)
-            top += np.where(target == -1, self.domain.shape[0], 0)
+        domain, edges = self.domain, self._all_edges
+        first, last = self._strips
+        from_above, from_below = own, own
+        if domain.size > 1:
+            row = own[:, 1]
+            up, down = row - self._radius < edges[first], row + self._radius >= edges[last]
+            above, below = domain.swap_with_neighbours(own[up], own[down])
+            from_above, from_below = np.concatenate([own, above]), np.concatenate([own, below])
+        for side, events in ((1, from_above), (-1, from_below)):
             strips.deliver(
-                self._far.stencil, self._physics, self._clocks, state.stress, self._edges,
-                target % count - first, top - self.domain.first_row, arrived,
-            )  # fmt: skip
+                self._far.stencil, self._physics, self._clocks, state.stress, domain.first_row, edges, first, last, side, events
+            )
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See `engine.base.Engine`."""

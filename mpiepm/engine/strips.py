@@ -191,13 +191,45 @@ def synchronise(clocks: Clocks, edges: np.ndarray, clock: np.ndarray, now: float
 
 
 @njit
+def crossing(events: np.ndarray, edges: np.ndarray, radius: int, quantum: float, out: np.ndarray) -> tuple[int, int]:
+    """Copy the events (n, 5) within the radius of an edge of their strip to `out` (n, 5); their number.
+
+    `edges` (strips + 1,): first row of every strip of the lattice, and Lx. Also the sum over all events of drop ** 2, in units
+    of `quantum`: rounded event by event, so that it is the same in any order.
+    """
+    found, squares = 0, 0
+    for e in range(events.shape[0]):
+        squares += round(events[e, 3] ** 2 / quantum)
+        row = int(events[e, 1])
+        strip = np.searchsorted(edges, row, side="right") - 1
+        if row - radius < edges[strip] or row + radius >= edges[strip + 1]:
+            out[found] = events[e]
+            found += 1
+    return found, squares
+
+
+@njit
 def deliver(
-    stencil: Stencil, p: Physics, clocks: Clocks, stress: np.ndarray, edges: np.ndarray,
-    target: np.ndarray, top: np.ndarray, events: np.ndarray,
+    stencil: Stencil, p: Physics, clocks: Clocks, stress: np.ndarray, first_row: int, edges: np.ndarray, first: int, last: int,
+    side: int, events: np.ndarray,
 ) -> None:  # fmt: skip
-    """Kick the local strips `target` (n,) by `events` (n, 5) of other strips; `top` (n,): see `kick`."""
-    for e in range(target.size):
-        q = target[e]
-        kick(
-            stencil, p, clocks, stress, edges[q], edges[q + 1], top[e], int(events[e, 2]), events[e, 3], events[e, 4]
-        )  # fmt: skip
+    """Kick this rank's strips, first ... last - 1 of the lattice, across their upper edges (`side` = 1) or lower ones (-1).
+
+    `events` (n, 5) may be of any strips. Each strip takes those of the strip before it (or after it), in their order, which is
+    that of time.
+    """
+    radius, lx, strips = stencil.radius, stencil.shape[0], edges.size - 1
+    for e in range(events.shape[0]):
+        row = int(events[e, 1])
+        source = int(np.searchsorted(edges, row, side="right")) - 1
+        crosses = row + radius >= edges[source + 1] if side == 1 else row - radius < edges[source]
+        target, top = source + side, row - radius - first_row
+        if target == strips:
+            target, top = 0, top - lx
+        elif target == -1:
+            target, top = strips - 1, top + lx
+        if crosses and first <= target < last:
+            kick(
+                stencil, p, clocks, stress, edges[target] - first_row, edges[target + 1] - first_row,
+                top, int(events[e, 2]), events[e, 3], events[e, 4],
+            )  # fmt: skip

@@ -151,7 +151,7 @@ class SweepEngine:
             found, empty = 0, 0
             while empty < limit and (found := self._find(state.stress, self._number + empty)) == 0:
                 empty += 1
-            skipped = self.domain.minimum(empty)
+            skipped = int(self.domain.minimum(empty))
             self._number += skipped
             self._elapsed += skipped
             if skipped == limit:

@@ -96,15 +96,18 @@ class Domain:
 
     def sum_counts(self, counts: np.ndarray | int) -> np.ndarray:
         """Sum over ranks of integer counts (exact, so the order is free): int64, same shape. Collective."""
-        total = np.asarray(counts, dtype=np.int64).copy()
-        self.comm.Allreduce(MPI.IN_PLACE, total, op=MPI.SUM)
+        total = np.array(counts, dtype=np.int64)
+        if self.size > 1:
+            self.comm.Allreduce(MPI.IN_PLACE, total, op=MPI.SUM)
         return total
 
-    def minimum(self, value: int) -> int:
+    def minimum(self, value: float) -> float:
         """Smallest `value` of all ranks. Collective."""
-        result = np.array([value], dtype=np.int64)
+        if self.size == 1:
+            return value
+        result = np.array([value], dtype=np.float64)
         self.comm.Allreduce(MPI.IN_PLACE, result, op=MPI.MIN)
-        return int(result[0])
+        return float(result[0])
 
     def swap_with_neighbours(self, up: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Send rows of float64 (n, k) to the ranks above and below; receive theirs: (from above, from below). Collective.
