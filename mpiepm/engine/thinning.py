@@ -30,7 +30,8 @@ from mpiepm.physics.realspace import Tables
 TILE = 64          # sites of a row whose bounds are summed, checked and renewed together
 LOOSENESS = 1.0    # a margin raises the logarithm of a rate by about this much, where sites are active
 _STREAM = int(Stream.EVENT)
-_SAFETY = 1.0 + 2.0 * vectorised.ACCURACY
+_SAFETY = 1.0 + 1e-6  # bounds are kept in single precision
+_SMALLEST = -80.0     # logarithm of the smallest bound, which single precision can still hold
 _LOG = 64          # rejections a rank may look ahead
 NOBODY = -1        # in place of a row
 
@@ -63,7 +64,7 @@ class Clocks(NamedTuple):
 
     Attributes
     ----------
-    limit, bound : float64 (rows, Ly): stress, and upper bound of the rate while |stress| <= limit
+    limit, bound : float32 (rows, Ly): stress, and upper bound of the rate while |stress| <= limit
     tile : float64 (rows, tiles);  total : float64 (rows,): sums of the bounds
     remaining : float64 (rows,): sweeps from the last event to the next candidate of each row
     draws : int64 (rows,): number of that candidate
@@ -83,7 +84,8 @@ def clocks(shape: tuple[int, int]) -> Clocks:
     """Not yet started clocks for a slab of this shape."""
     rows, columns = shape
     return Clocks(
-        np.empty(shape, np.float32), np.empty(shape), np.empty((rows, -(-columns // TILE))), np.empty(rows), np.empty(rows),
+        np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty((rows, -(-columns // TILE))), np.empty(rows),
+        np.empty(rows),
         np.zeros(rows, np.int64), np.full(1, -np.inf),
     )  # fmt: skip
 
@@ -113,10 +115,12 @@ def _bounds(p: Physics, limit: np.ndarray, bound: np.ndarray, i: int, first: int
         for j in range(np.uint64(last - first)):
             distance = threshold - limit[i, to + j]
             distance = distance if distance > 0.0 else 0.0
-            bound[i, to + j] = _SAFETY * vectorised.exp(factor * (distance * math.sqrt(distance)))
+            logarithm = factor * (distance * math.sqrt(distance))
+            bound[i, to + j] = _SAFETY * vectorised.exp(logarithm if logarithm > _SMALLEST else _SMALLEST)
     else:
         for j in range(np.uint64(last - first)):
-            bound[i, to + j] = _SAFETY * vectorised.exp(factor * max(threshold - limit[i, to + j], 0.0) ** p.exponent)
+            logarithm = factor * max(threshold - limit[i, to + j], 0.0) ** p.exponent
+            bound[i, to + j] = _SAFETY * vectorised.exp(max(logarithm, _SMALLEST))
 
 
 @inlined

@@ -75,7 +75,7 @@ def test_no_rate_is_ever_above_its_bound(overrides: list[str]) -> None:
             pass
         for stress, bound in zip(s.state.stress.ravel(), engine._clocks.bound.ravel(), strict=True):
             assert rate(stress, p.temperature, p.threshold, p.stiffness, p.barrier_exponent) <= bound
-        totals = engine._clocks.bound.sum(axis=1)
+        totals = engine._clocks.bound.sum(axis=1, dtype=float)
         assert np.allclose(engine._clocks.total, totals, rtol=1e-12)
         deepest = min(deepest, engine._clocks.bound.min())
     assert deepest < 1e-3
