@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     validate = commands.add_parser(
         "validate", help="the engines against closed forms and against each other",
         description="Engines against closed forms (without elasticity) and against each other at common state points. Exit "
-        "code 1 if any comparison fails. With --quick about a minute; without, the nine temperatures of Ozawa & Biroli at "
-        "L = 64, half an hour.",
+        "code 1 if any comparison fails. With --quick 80 s; without, the nine temperatures of Ozawa & Biroli at L = 64, an "
+        "hour.",
     )  # fmt: skip
     validate.add_argument("--quick", action="store_true", help="small lattices, two temperatures")
     validate.add_argument("--seed", type=int, default=1, help="of all runs (default: 1)")
