@@ -44,7 +44,6 @@ class SplitEngine:
         self._physics = thinning.physics(model)
         self._clocks = thinning.clocks(domain.local_shape)
         self._clock = np.zeros(len(self._edges) - 1)
-        self._now = 0.0            # up to where the whole lattice is, between windows
         self._end = math.inf       # of the open window; inf: none is open
         self._crossing: list[np.ndarray] = []  # events of the open window within the radius of an edge: (n, 5)
         self._squares = 0          # of the drops that wait in the far field, in units of _QUANTUM, all ranks
@@ -71,7 +70,6 @@ class SplitEngine:
 
     def begin_origin(self, time: float) -> None:
         """See `engine.base.Engine`."""
-        self._now -= time
         self._end -= time
         self._clock -= time
         for events in self._crossing:
@@ -113,14 +111,15 @@ class SplitEngine:
             edges, near = self._all_edges, np.empty_like(events)
             crossing, squares = strips.crossing(events, edges, self._radius, _QUANTUM, near)
             self._own_squares += squares
-            self._crossing.append(near[:crossing])
+            if len(edges) > 2:  # a single strip has no neighbours to tell
+                self._crossing.append(near[:crossing])
         time, row, column, drop, angle = events.T
         return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle)
 
     def _close(self, state: State) -> None:
         """End the window: kicks across the edges of strips, and the far field if it is due."""
         strips.synchronise(self._clocks, self._edges, self._clock, self._end)
-        self._now, self._end = self._end, math.inf
+        self._end = math.inf
         if not self._elastic:
             return
         if len(self._all_edges) > 2:
@@ -154,7 +153,6 @@ class SplitEngine:
         """See `engine.base.Engine`."""
         crossing = np.concatenate(self._crossing) if self._crossing else np.empty((0, 5))
         scalars = {
-            "now": self._now,
             "end": self._end,
             "squares": self._squares,
             "window_squares": int(self.domain.sum_counts(self._own_squares)),
@@ -170,11 +168,11 @@ class SplitEngine:
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self._now, self._end, self._squares = scalars["now"], scalars["end"], scalars["squares"]
+        self._end, self._squares = scalars["end"], scalars["squares"]
         self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
         crossing = np.array(scalars["crossing"]).reshape(-1, 5)
         own = (crossing[:, 1] >= self.domain.first_row) & (crossing[:, 1] < self.domain.rows.stop)
-        self._crossing = [crossing[own]]
+        self._crossing = [crossing[own]] if len(self._all_edges) > 2 else []
         self._clocks.limit[:] = fields["limit"]
         self._far.source[0], self._far.source[1] = fields["cosine"], fields["sine"]
         remaining, draws, self._far.uniform[:], clock = fields["rows"].T
