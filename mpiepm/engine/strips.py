@@ -10,20 +10,25 @@ import math
 import numpy as np
 
 from mpiepm.core.jit import inlined, njit
+from mpiepm.core.streams import Stream
 from mpiepm.engine.thinning import (
     TILE,
     Clocks,
     Physics,
-    attempt,
+    choose,
     close_to_limit,
     draw_wait,
-    renew_row,
-    renew_tile,
+    sum_of,
+    tighten,
     tighten_around,
     tighten_rejected,
 )
+from mpiepm.grid.rng import exponential, philox, uniform
+from mpiepm.physics.epmq import rate, stress_drop
 from mpiepm.physics.realspace import stretch
 from mpiepm.physics.stencil import Stencil, node
+
+_STREAM = int(Stream.EVENT)
 
 
 @inlined
@@ -84,10 +89,14 @@ def kick(
             for t in range(start // TILE, (start + count - 1) // TILE + 1):
                 begin, end = max(start, t * TILE), min(start + count, (t + 1) * TILE)
                 if close_to_limit(limit, stress, 0.0, i, begin, end) > 0:
-                    renew_tile(p, deep, stress, limit, bound, tile, i, t)
+                    begin, end = t * TILE, min((t + 1) * TILE, ly)
+                    tighten(p, deep, stress, limit, bound, i, begin, end)
+                    tile[i, t] = sum_of(bound, i, begin, end)
                     changed = True
         if changed:
-            renew_row(tile, total, remaining, i)
+            before = total[i]
+            total[i] = sum_of(tile, i, 0, tile.shape[1])
+            remaining[i] *= before / total[i]
 
 
 @inlined
@@ -137,13 +146,18 @@ def run(
             if n == capacity:
                 events[-1, 0] = n
                 return -1
-            row = first_row + i
-            j, drop, angle, fires = attempt(p, clocks, seed, row, i, stress)
-            draws[i] += 1
-            if not fires:
+            k, row = draws[i], first_row + i
+            _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
+            j = choose(clocks, i, uniform(w1))
+            s = stress[i, j]
+            draws[i] = k + 1
+            if uniform(w2) * clocks.bound[i, j] >= rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
                 tighten_rejected(p, clocks, stress, i, j)
                 remaining[i] = wait + draw_wait(clocks, seed, row, i)
                 continue
+            w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
+            drop = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
+            angle = 0.5 * math.pi * uniform(w1)
             for r in range(first, last):
                 remaining[r] -= wait
             clock[q] += wait

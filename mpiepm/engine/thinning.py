@@ -161,24 +161,6 @@ def sum_of(values: np.ndarray, i: int, first: int, last: int) -> float:
     return (a + b) + (c + d)
 
 
-@inlined
-def renew_tile(
-    p: Physics, deep: float, stress: np.ndarray, limit: np.ndarray, bound: np.ndarray, tile: np.ndarray, i: int, t: int
-) -> None:  # fmt: skip
-    """New limits and bounds for tile t of row i, and their sum."""
-    first, last = t * TILE, min((t + 1) * TILE, stress.shape[1])
-    tighten(p, deep, stress, limit, bound, i, first, last)
-    tile[i, t] = sum_of(bound, i, first, last)
-
-
-@inlined
-def renew_row(tile: np.ndarray, total: np.ndarray, remaining: np.ndarray, i: int) -> None:
-    """New sum of row i from those of its tiles; its waiting time is rescaled to it."""
-    before = total[i]
-    total[i] = sum_of(tile, i, 0, tile.shape[1])
-    remaining[i] *= before / total[i]
-
-
 @njit
 def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, distance: float) -> None:
     """Renew all tiles of local rows `rows` (n,) that hold a site within `distance` of its limit.
@@ -192,10 +174,13 @@ def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, dista
         for t in range(tile.shape[1]):
             first, last = t * TILE, min((t + 1) * TILE, columns)
             if close_to_limit(limit, stress, distance, i, first, last) > 0:
-                renew_tile(p, deep, stress, limit, bound, tile, i, t)
+                tighten(p, deep, stress, limit, bound, i, first, last)
+                tile[i, t] = sum_of(bound, i, first, last)
                 changed = True
         if changed:
-            renew_row(tile, total, remaining, i)
+            before = total[i]
+            total[i] = sum_of(tile, i, 0, tile.shape[1])
+            remaining[i] *= before / total[i]
 
 
 @njit
@@ -210,7 +195,9 @@ def tighten_rejected(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: 
 @njit
 def tighten_around(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
     """New limits and bounds for the tile of site (i, j), which has fired; the waiting time of the row is to be drawn anew."""
-    renew_tile(p, clocks.deep[0], stress, clocks.limit, clocks.bound, clocks.tile, i, j // TILE)
+    first, last = j - j % TILE, min(j - j % TILE + TILE, stress.shape[1])
+    tighten(p, clocks.deep[0], stress, clocks.limit, clocks.bound, i, first, last)
+    clocks.tile[i, j // TILE] = sum_of(clocks.bound, i, first, last)
     clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
@@ -266,22 +253,6 @@ def choose(clocks: Clocks, i: int, u: float) -> int:
 
 
 @njit
-def attempt(p: Physics, clocks: Clocks, seed: int, row: int, i: int, stress: np.ndarray) -> tuple[int, float, float, bool]:
-    """The present candidate of local row i, global row `row`: column, stress drop, orientation, and whether it fires.
-
-    Drop and orientation are 0 if it does not.
-    """
-    k = clocks.draws[i]
-    _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
-    j = choose(clocks, i, uniform(w1))
-    s = stress[i, j]
-    if uniform(w2) * clocks.bound[i, j] >= rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
-        return j, 0.0, 0.0, False
-    w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
-    return j, stress_drop(s, p.mean_drop * exponential(w0), p.threshold), 0.5 * math.pi * uniform(w1), True
-
-
-@njit
 def propose(
     tables: Tables, pending: Pending, p: Physics, clocks: Clocks, log: Rejections, seed: int, first_row: int,
     now: float, until: float, stress: np.ndarray, message: np.ndarray,
@@ -301,9 +272,14 @@ def propose(
         k, row = clocks.draws[i], first_row + i
         own[0] = i
         catch_up(tables, pending, first_row, stress, own)
-        j, drop, angle, fires = attempt(p, clocks, seed, row, i, stress)
-        if fires:
-            message[0], message[1], message[2], message[3], message[4] = wait, row, j, drop, angle
+        _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
+        j = choose(clocks, i, uniform(w1))
+        s = stress[i, j]
+        if uniform(w2) * clocks.bound[i, j] < rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
+            w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
+            message[0], message[1], message[2] = wait, row, j
+            message[3] = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
+            message[4] = 0.5 * math.pi * uniform(w1)
             return rejected
         if rejected == log.where.shape[0]:
             message[0], message[1] = log.before[rejected - 1, 0], NOBODY
