@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 1.0            # seconds between renewals of the line
 LOG_INTERVAL = 600.0      # and between lines in the log
-_EVENTS_PER_ORIGIN = 3.0  # per site: a first guess, until an origin has been measured
+_EVENTS_PER_ORIGIN = 3.0  # per site: a first guess where the parameters do not tell, until an origin has been measured
 
 
 class Progress:
@@ -51,12 +51,12 @@ class Progress:
         if origin == EQUILIBRATION:
             where = f"equilibrating, t = {state.time:.4g}, {state.events / sites:.2f} events/site"
         else:
-            where = f"origin {origin + 1}/{run.origins}, t = {state.time:.4g}, P = {simulation.persistence.current:.3f}"
+            where = f"origin {origin + 1}/{run.origins + run.overlap - 1}, t = {state.time:.4g}, P = {simulation.persistence.current:.3f}"
         measured = [o for o in self._origin_events if 0 <= o < origin]
         begun = self._origin_events.get(0, state.events)
         here = self._origin_events[origin]
-        each = (here - begun) / len(measured) if measured else _EVENTS_PER_ORIGIN * sites
-        left = (run.origins - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
+        each = (here - begun) / len(measured) if measured else (run.origin_events_per_site or _EVENTS_PER_ORIGIN) * sites / run.overlap
+        left = (run.origins + run.overlap - 1 - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
         if origin == EQUILIBRATION and run.equilibrate.events_per_site is not None:
             left += run.equilibrate.events_per_site * sites - state.events
         remaining = _duration(max(left, 0.0) / speed) if speed > 0 else "?"

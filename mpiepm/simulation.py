@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,17 @@ from mpiepm.grid.rng import standard_normal
 from mpiepm.io import checkpoint, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import stretch
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record
+from mpiepm.observe.avalanches import Avalanches
+from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record
+from mpiepm.observe.clusters import Clusters
+from mpiepm.observe.correlations import Correlations
+from mpiepm.observe.event_counts import EventCounts
+from mpiepm.observe.four_point import FourPoint
 from mpiepm.observe.histogram import StressHistogram
 from mpiepm.observe.persistence import Persistence
 from mpiepm.observe.series import Origins, Series
 from mpiepm.observe.snapshots import Snapshots
+from mpiepm.observe.waiting_times import WaitingTimes
 from mpiepm.physics.state import State
 from mpiepm.progress import Progress
 
@@ -35,19 +41,36 @@ HEARTBEAT = 1.0  # seconds of wall clock between looks at the clock, roughly
 
 @dataclass
 class Phases:
-    """Where the run stands: equilibrating (origin -1), at an origin, or past the last one."""
+    """Where the run stands: equilibrating (origin -1), after so many origins, or waiting for the last ones to end.
+
+    Attributes
+    ----------
+    history : times and events at the stops of the equilibration, as long as it lasts
+    duration : of an origin, sweeps, where the equilibration decides on it
+    """
 
     origin: int = EQUILIBRATION
     begun: bool = False
     checkpoints: int = 0
+    duration: float = 0.0
+    history: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
+
+    def yield_time(self, sites: int) -> float:
+        """1 / Gamma in the second half of the equilibration, by events, sweeps."""
+        end, events = self.history[-1]
+        since, half = next(stop for stop in self.history if 2 * stop[1] >= events)
+        if since == end:
+            since, half = 0.0, 0
+        return (end - since) * sites / max(events - half, 1)
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Scalars for a checkpoint."""
-        return {"origin": self.origin, "begun": self.begun, "checkpoints": self.checkpoints}, {}
+        return asdict(self), {}
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self.origin, self.begun, self.checkpoints = scalars["origin"], scalars["begun"], scalars["checkpoints"]
+        for name, value in scalars.items():
+            setattr(self, name, value)
 
 
 def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
@@ -61,6 +84,34 @@ def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
     return SweepEngine(domain, params)
 
 
+def observers(domain: Domain, params: Parameters) -> list[Observer]:
+    """The observers that the parameters ask for; those that look at the maps of Persistence come after it. Collective."""
+    output, overlap = params.output, params.run.overlap
+    lags = LogSpaced(output.lags.first, output.lags.per_decade)
+    persistence = Persistence(domain, lags, overlap=overlap, store_maps=output.first_event_maps)
+    found: list[Observer] = [
+        persistence,
+        Origins(),
+        Series(domain, lags),
+        StressHistogram(domain, lags, output.histogram.bins, output.histogram.limit),
+    ]
+    if output.snapshots:
+        found.append(Snapshots(output.snapshots, output.snapshot_origins, persistence))
+    if output.correlations:
+        found.append(Correlations(domain, lags, overlap=overlap, wave_number=output.correlations.wave_number))
+    if output.four_point:
+        found.append(FourPoint(domain, LogSpaced(output.lags.first, output.four_point.per_decade), persistence))
+    if output.clusters:
+        found.append(Clusters(domain, LogSpaced(output.lags.first, output.clusters.per_decade), persistence))
+    if output.avalanches:
+        found.append(Avalanches(domain, output.avalanches.gaps, output.avalanches.thresholds))
+    if output.waiting_times:
+        found.append(WaitingTimes(domain))
+    if output.event_counts:
+        found.append(EventCounts(domain))
+    return found
+
+
 class Simulation:
     """One run on the ranks of `domain`: state, engine, observers. Construction is collective and touches no file."""
 
@@ -70,17 +121,8 @@ class Simulation:
         self.state = State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
         self.engine = _engine(domain, params, self.state)
         self.phases = Phases()
-        output = params.output
-        lags = LogSpaced(output.lags.first, output.lags.per_decade)
-        self.persistence = Persistence(domain, lags, store_maps=output.first_event_maps)
-        self.observers: list[Observer] = [
-            self.persistence,
-            Origins(),
-            Series(domain, lags),
-            StressHistogram(domain, lags, output.histogram.bins, output.histogram.limit),
-        ]
-        if output.snapshots:
-            self.observers.append(Snapshots(output.snapshots, output.snapshot_origins, self.persistence))
+        self.observers = observers(domain, params)
+        self.persistence = next(o for o in self.observers if isinstance(o, Persistence))
 
     @property
     def parts(self) -> dict[str, checkpoint.Saveable]:
@@ -98,14 +140,26 @@ class Simulation:
     @property
     def finished(self) -> bool:
         """Have all origins been measured?"""
-        return self.phases.origin == self.params.run.origins
+        return self.phases.origin == self.params.run.origins + self.params.run.overlap - 1
+
+    @property
+    def origin(self) -> int:
+        """The origin that the present phase began with, or EQUILIBRATION, or ENDING."""
+        return self.phases.origin if self.phases.origin < self.params.run.origins else ENDING
+
+    @property
+    def spacing(self) -> float | None:
+        """Sweeps from an origin to the next, unless it is a matter of P."""
+        run = self.params.run
+        if run.stop_persistence is not None:
+            return None
+        return (run.origin_duration or self.phases.duration) / run.overlap
 
     def next_stop(self) -> float:
         """The next time at which an observer looks or the phase may end: a boundary of the engine."""
         now = self.state.time
         times = [observer.schedule.after(now) for observer in self.observers]
-        run = self.params.run
-        limit = run.equilibrate.time if self.phases.origin == EQUILIBRATION else run.origin_duration
+        limit = self.params.run.equilibrate.time if self.phases.origin == EQUILIBRATION else self.spacing
         if limit is not None and limit > now:
             times.append(limit)
         return self.engine.boundary(min(times))
@@ -117,8 +171,8 @@ class Simulation:
             if run.equilibrate.time is not None:
                 return state.time >= self.engine.boundary(run.equilibrate.time)
             return state.events >= (run.equilibrate.events_per_site or 0.0) * self.domain.sites
-        if run.origin_duration is not None:
-            return state.time >= self.engine.boundary(run.origin_duration)
+        if self.spacing is not None:
+            return state.time >= self.engine.boundary(self.spacing)
         return self.persistence.current < (run.stop_persistence or 0.0)
 
     def advance(self, until: float) -> None:
@@ -133,7 +187,7 @@ class Simulation:
         if not self.phases.begun:
             self.phases.begun = True
             for observer in self.observers:
-                observer.begin_origin(state, self.phases.origin, record)
+                observer.begin_phase(state, self.origin, record)
         since, stop = state.time, self.next_stop()
         if self.engine.boundary(horizon) < stop:
             self.advance(self.engine.boundary(horizon))
@@ -142,24 +196,33 @@ class Simulation:
         for observer in self.observers:
             for lag in due(observer.schedule, since, state.time):
                 observer.sample(state, lag, record)
+        if self.phases.origin == EQUILIBRATION:
+            self.phases.history.append((state.time, state.events))
         if self.phase_is_over():
-            for observer in self.observers:
-                observer.end_origin(state, record)
-            self.engine.begin_origin(state.time)
-            state.begin_origin()
-            self.phases.origin += 1
-            self.phases.begun = False
+            self._next_phase(record)
+
+    def _next_phase(self, record: Record) -> None:
+        state, phases = self.state, self.phases
+        for observer in self.observers:
+            observer.end_phase(state, record)
+        if phases.origin == EQUILIBRATION:
+            phases.duration = (self.params.run.origin_events_per_site or 0.0) * phases.yield_time(self.domain.sites)
+            phases.history.clear()
+        self.engine.begin_origin(state.time)
+        state.begin_origin()
+        phases.origin += 1
+        phases.begun = False
 
     def rehearse(self) -> None:
         """Go through the motions of every compiled function, so that this process finds them all compiled."""
         ignore: Record = lambda name, value: None  # noqa: E731
         for origin in (EQUILIBRATION, 0):
             for observer in self.observers:
-                observer.begin_origin(self.state, origin, ignore)
+                observer.begin_phase(self.state, origin, ignore)
             self.advance(self.engine.boundary(1.0))
             for observer in self.observers:
                 observer.sample(self.state, 1.0, ignore)
-                observer.end_origin(self.state, ignore)
+                observer.end_phase(self.state, ignore)
             self.engine.begin_origin(self.state.time)
             self.state.begin_origin()
 

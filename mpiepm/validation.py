@@ -91,13 +91,13 @@ def measure(params: Parameters) -> Sample:
     records: dict[str, list[Any]] = {}
     while not simulation.finished:
         simulation.step(np.inf, lambda name, value: records.setdefault(name, []).append(value))
-    longest = simulation.persistence.longest
-    padded = [np.pad(p, (0, longest - len(p)), constant_values=np.nan) for p in records["persistence/value"]]
+    lag = simulation.persistence.constants()["persistence/lag"]
+    padded = [np.pad(p, (0, len(lag) - len(p)), constant_values=np.nan) for p in records["persistence/value"]]
     origin = np.array(records["series/origin"])
     square = np.array(records["series/stress_variance"]) + np.array(records["series/mean_stress"]) ** 2
     return Sample(
         sites=simulation.domain.sites,
-        lag=simulation.persistence.constants()["persistence/lag"],
+        lag=lag,
         persistence=np.array(padded),
         duration=np.array(records["origins/duration"]),
         events=np.array(records["origins/events"]),

@@ -5,6 +5,7 @@ for each fault: the dotted key, the value found, what is allowed.
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -121,22 +122,37 @@ class Run(_Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
     equilibrate: Equilibrate = Field(default=Equilibrate(events_per_site=10.0), description="what to discard first")
-    origins: Annotated[int, Field(ge=1)] = Field(default=20, description="consecutive measurement windows")
-    stop_persistence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None, description="an origin ends at the first lag where P(lag) is below this (default: 0.01)"
+    origins: Annotated[int, Field(ge=1)] = Field(default=20, description="measurements, each from its origin of time")
+    origin_events_per_site: Positive | None = Field(
+        default=None,
+        description="an origin lasts this many 1/Gamma, Gamma as measured in the second half of the equilibration "
+        "(default: 6)",
     )
-    origin_duration: Positive | None = Field(default=None, description="... or after this many sweeps")
+    origin_duration: Positive | None = Field(default=None, description="... or this many sweeps")
+    stop_persistence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="... or until the first lag where P(lag) is below this"
+    )
+    overlap: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="origins open at a time: the next begins after 1/overlap of the duration"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _one_end(cls, values: Any) -> Any:
         if isinstance(values, Mapping):
-            given = [key for key in ("stop_persistence", "origin_duration") if values.get(key) is not None]
-            if len(given) == 2:
-                raise ValueError("stop_persistence and origin_duration contradict each other: give one")
+            ends = ("origin_events_per_site", "origin_duration", "stop_persistence")
+            given = [key for key in ends if values.get(key) is not None]
+            if len(given) > 1:
+                raise ValueError(f"{' and '.join(given)} contradict each other: give one")
             if not given:
-                return {**values, "stop_persistence": 0.01}
+                return {**values, "origin_events_per_site": 6.0}
         return values
+
+    @model_validator(mode="after")
+    def _only_evenly_spaced_origins_overlap(self) -> "Run":
+        if self.overlap > 1 and self.stop_persistence is not None:
+            raise ValueError(f"overlap = {self.overlap}: origins that end by stop_persistence cannot overlap")
+        return self
 
 
 class LogSchedule(_Section):
@@ -153,6 +169,29 @@ class Histogram(_Section):
     limit: Positive = Field(default=4.0, description="edges run from -limit to +limit; the rest is counted as outside")
 
 
+class Correlations(_Section):
+    """[output] correlations: C_s(t) of the stress and C_p(t) of the plastic strain."""
+
+    wave_number: Positive = Field(default=2 * math.pi, description="k in C_p = <cos k (gamma(t) - gamma(0))>, mu/sigma_c")
+
+
+class Maps(_Section):
+    """[output] four_point, clusters: of the mobility maps of every origin."""
+
+    per_decade: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="lags per factor of ten")
+
+
+class Avalanches(_Section):
+    """[output] avalanches: events that follow each other closely."""
+
+    gaps: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
+        default=(1.0, 10.0), description="an avalanche ends when nothing happens for so many sweeps; one analysis for each"
+    )
+    thresholds: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(strict=False)] = Field(
+        default=(), description="extremal dynamics: it ends when 1 - abs(sigma) / sigma_c > x0 on all sites"
+    )
+
+
 class Output(_Section):
     """[output]"""
 
@@ -163,6 +202,12 @@ class Output(_Section):
     snapshot_origins: Annotated[int, Field(ge=1)] = Field(default=1, description="only the first origins store snapshots")
     first_event_maps: bool = Field(default=True, description="store the lag of the first event of every site, per origin")
     histogram: Histogram = Field(default=Histogram())
+    correlations: Correlations | None = Field(default=None, description="C_s(t) and C_p(t)")
+    four_point: Maps | None = Field(default=None, description="S4(q, t)")
+    clusters: Maps | None = Field(default=None, description="sizes of the clusters of mobile sites")
+    avalanches: Avalanches | None = Field(default=None, description="sizes, durations and extent of avalanches")
+    waiting_times: bool = Field(default=False, description="times between successive events of a site")
+    event_counts: bool = Field(default=False, description="map of the number of events of each site, per origin")
     checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")
 
 
@@ -185,6 +230,13 @@ class Parameters(_Section):
         if isinstance(self.engine, Split) and 2 * self.engine.radius + 2 > min(self.lattice.size):
             given = f"lattice.size = {list(self.lattice.size)}, engine.radius = {self.engine.radius}"
             raise ValueError(f"{given}: 2 radius + 2 must be at most the shorter side")
+        return self
+
+    @model_validator(mode="after")
+    def _barriers_of_events_are_known(self) -> "Parameters":
+        extremal = isinstance(self.engine, Event) and self.engine.dynamics == "extremal"
+        if self.output.avalanches and self.output.avalanches.thresholds and not extremal:
+            raise ValueError("output.avalanches.thresholds: only with engine.dynamics = 'extremal'")
         return self
 
     @model_validator(mode="after")

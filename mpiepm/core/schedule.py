@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 
 class Schedule(Protocol):
     """An ascending sequence of times."""
@@ -24,14 +26,19 @@ class LogSpaced:
         """Scheduled time number `k`."""
         return float(self.first * 10.0 ** (k / self.per_decade))
 
-    def after(self, time: float) -> float:
-        """First scheduled time > `time`."""
-        if time < self.first:
-            return self.first
-        k = max(0, math.floor(math.log10(time / self.first) * self.per_decade) - 1)  # at or below, whatever the rounding
-        while self.value(k) <= time:
+    def after(self, time: float, age: float = 0.0) -> float:
+        """First scheduled time > `time` on a clock that showed `age` when ours showed 0."""
+        if time < self.first - age:
+            return self.first - age
+        k = math.floor(math.log10((time + age) / self.first) * self.per_decade) - 1  # at or below, whatever the rounding
+        k = max(0, k)
+        while self.value(k) - age <= time:
             k += 1
-        return self.value(k)
+        return self.value(k) - age
+
+    def up_to(self, time: float) -> np.ndarray:
+        """All scheduled times <= `time`, float64 (n,)."""
+        return np.array(list(due(self, 0.0, time)))
 
 
 @dataclass(frozen=True)

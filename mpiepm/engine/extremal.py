@@ -20,7 +20,7 @@ from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
 from mpiepm.core.streams import Stream
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
-from mpiepm.engine.single import SingleEvents
+from mpiepm.engine.single import BATCH, SingleEvents
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
@@ -128,14 +128,15 @@ def _perform(
 def _run(
     exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Numbers, seed: int, first_row: int,
     number: int, time: float, stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
-    messages: np.ndarray, events: np.ndarray, limit: int,
+    messages: np.ndarray, events: np.ndarray, stability: np.ndarray, limit: int,
 ) -> None:  # fmt: skip
-    """`limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle. Collective."""
+    """`limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; and `stability`. Collective."""
     for n in range(limit):
         message = events[n]
         _propose(tables, pending, p.threshold, p.mean_drop, seed, first_row, number + n, stress, peak, message)
         first(exchange, message, messages)
         _perform(tables, pending, elastic, p.shear_modulus, first_row, message, stress, plastic_strain, peak)
+        stability[n] = 1.0 + message[0]
         message[0] = time + n + 1
 
 
@@ -148,6 +149,7 @@ class ExtremalEngine(SingleEvents):
         self._numbers = Numbers(model.threshold, model.mean_drop, model.shear_modulus)
         self._peak = np.zeros(domain.local_shape[0])
         self._pending.moved[:] = np.inf  # nobody has looked yet
+        self._stability = np.empty(BATCH)
 
     def boundary(self, time: float) -> float:
         """The next whole number: time counts events."""
@@ -172,7 +174,7 @@ class ExtremalEngine(SingleEvents):
         _run(
             self._exchange, self._tables, self._pending, self._elastic, self._numbers, self._seed, self.domain.first_row,
             state.events, state.time, state.stress, state.plastic_strain, self._peak,
-            self._messages, self._events, limit,
+            self._messages, self._events, self._stability, limit,
         )  # fmt: skip
         state.time += limit
         return limit

@@ -28,6 +28,7 @@ class SingleEvents(ABC):
         self._exchange = exchange(domain.comm)
         self._messages = np.empty((domain.size, 5))  # of one event: time or priority, row, column, drop, angle
         self._events = np.empty((BATCH, 5))          # of the lattice: time since the origin, row, column, drop, angle
+        self._stability = np.empty(0)                # of each of them, where it is known
 
     @abstractmethod
     def _limit(self, state: State, until: float) -> int:
@@ -53,5 +54,7 @@ class SingleEvents(ABC):
         """The events in the buffer that happened on this rank's rows."""
         first, rows = self.domain.first_row, self.domain.local_shape[0]
         row = self._events[:found, 1]
-        time, row, column, drop, angle = self._events[:found][(row >= first) & (row < first + rows)].T
-        return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle)
+        own = (row >= first) & (row < first + rows)
+        time, row, column, drop, angle = self._events[:found][own].T
+        stability = self._stability[:found][own] if self._stability.size else None
+        return Events(row.astype(np.int64), column.astype(np.int64), time, drop, angle, stability)

@@ -101,6 +101,15 @@ class Domain:
             self.comm.Allreduce(MPI.IN_PLACE, total, op=MPI.SUM)
         return total
 
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of float64 (n, k) of all ranks, one rank after the other, on every rank. Collective."""
+        if self.size == 1:
+            return rows
+        counts = np.array(self.comm.allgather(rows.size))
+        everything = np.empty((int(counts.sum()) // rows.shape[1], rows.shape[1]))
+        self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, counts, MPI.DOUBLE])
+        return everything
+
     def minimum(self, value: float) -> float:
         """Smallest `value` of all ranks. Collective."""
         if self.size == 1:

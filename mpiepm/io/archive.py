@@ -24,6 +24,16 @@ _MEMORY_BYTES = 256 * 1024**2
 _UNITS = {
     "persistence/lag": ("lag", "sweeps", "since the origin"),
     "histograms/stress/edges": ("edge", "sigma_c", "edges of the bins"),
+    "correlations/lag": ("lag", "sweeps", "since the origin"),
+    "correlations/wave_number": ("one", "mu/sigma_c", "k of the plastic correlation"),
+    "four_point/lag": ("lag", "sweeps", "since the origin"),
+    "four_point/wave_number": ("shell", "1/site", "mean |q| of the shell"),
+    "clusters/lag": ("lag", "sweeps", "since the origin"),
+    "clusters/edges": ("edge", "sites", "edges of the bins of sizes"),
+    "waiting_times/edges": ("edge", "sweeps", "edges of the bins"),
+    "avalanches/edges": ("edge", "events", "edges of the bins of sizes"),
+    "avalanches/gap": ("criterion", "sweeps", "quiet time that ends an avalanche, NaN: by threshold"),
+    "avalanches/threshold": ("criterion", "sigma_c", "stability of all sites that ends an avalanche, NaN: by gap"),
 }
 
 
@@ -77,7 +87,7 @@ class Archive:
             return Dataset(variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes)
         if variable.ragged:
             length = max((len(row) for row in rows), default=0)
-            values = np.full((len(rows), length), np.nan, variable.dtype)
+            values = np.full((len(rows), length, *rows[0].shape[1:]), np.nan, variable.dtype)
             for k, row in enumerate(rows):
                 values[k, : len(row)] = row
         else:
@@ -101,7 +111,8 @@ class Archive:
                         rows.append(partial(self._read_rows, number, variable.name, k))
                     elif variable.ragged:
                         row = file[variable.name][k]
-                        rows.append(row[: len(row) - int(np.isnan(row[::-1]).cumprod().sum())])
+                        empty = np.isnan(row).reshape(len(row), -1).all(axis=1)
+                        rows.append(row[: len(row) - int(empty[::-1].cumprod().sum())])
                     else:
                         rows.append(file[variable.name][k])
         return rows + self._records[variable.name]

@@ -13,7 +13,8 @@ from mpiepm.core.schedule import Never, Schedule
 from mpiepm.physics.state import Events, State
 
 Record = Callable[[str, np.ndarray | float | int], None]
-EQUILIBRATION = -1  # the number of the origin while the start is being discarded
+EQUILIBRATION = -1  # instead of the number of an origin: while the start is being discarded
+ENDING = -2         # after the last origin has begun and the time of one more has passed, until the last one ends
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,15 @@ class Observer:
     ----------
     name : section of the checkpoint
     variables : what it records
-    schedule : lags (sweeps since the origin) at which `sample` is called
+    schedule : lags (sweeps since the newest origin) at which `sample` is called
     """
 
     name: str = ""
     variables: tuple[Variable, ...] = ()
     schedule: Schedule = Never()
 
-    def begin_origin(self, state: State, origin: int, record: Record) -> None:
-        """A phase begins: an origin, or EQUILIBRATION."""
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
+        """A phase begins: from an origin to the next, or EQUILIBRATION, or ENDING."""
 
     def receive(self, events: Events) -> None:
         """Events of this rank's rows have happened; the arrays are only valid during the call."""
@@ -60,8 +61,8 @@ class Observer:
     def sample(self, state: State, lag: float, record: Record) -> None:
         """The scheduled `lag` has passed: state.time is the first boundary of the engine at or after it."""
 
-    def end_origin(self, state: State, record: Record) -> None:
-        """The phase ends."""
+    def end_phase(self, state: State, record: Record) -> None:
+        """The phase ends at state.time, which becomes the new 0."""
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Scalars and fields for a checkpoint."""

@@ -39,22 +39,22 @@ class StressHistogram(Observer):
         self._origin = EQUILIBRATION
         self._time = 0.0
 
-    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """Empty bins."""
         self._origin, self._time = origin, 0.0
         self._counts[:] = 0
 
     def sample(self, state: State, lag: float, record: Record) -> None:
         """Add the present, once for each boundary of the engine."""
-        if self._origin != EQUILIBRATION and state.time > self._time:
+        if self._origin >= 0 and state.time > self._time:
             self._time = state.time
             here = np.zeros_like(self._counts)
             _fill(state.stress, self._limit, here)
             self._counts += self.domain.sum_counts(here)
 
-    def end_origin(self, state: State, record: Record) -> None:
+    def end_phase(self, state: State, record: Record) -> None:
         """Record the counts."""
-        if self._origin != EQUILIBRATION:
+        if self._origin >= 0:
             record("histograms/stress/counts", self._counts[:-1].copy())
             record("histograms/stress/outside", int(self._counts[-1]))
 

@@ -11,26 +11,39 @@ import numpy as np
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.grid.domain import Domain
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import Observer, Record, Variable
+from mpiepm.observe.open_origins import OpenOrigins
 from mpiepm.physics.state import Events, State
 
 
 @njit
-def _mark(first_row: int, row: np.ndarray, column: np.ndarray, time: np.ndarray, first_time: np.ndarray) -> None:
+def _mark(
+    first_row: int, row: np.ndarray, column: np.ndarray, time: np.ndarray,
+    slots: np.ndarray, ages: np.ndarray, maps: np.ndarray,
+) -> None:  # fmt: skip
+    """Note the events in the maps (slot, rows, Ly) of the open origins, newest first: what it knows, older ones know."""
     for e in range(row.size):
         i, j = row[e] - first_row, column[e]
-        if time[e] < first_time[i, j]:
-            first_time[i, j] = time[e]
+        for k in range(slots.size):
+            if maps[slots[k], i, j] <= time[e] + ages[k]:
+                break
+            maps[slots[k], i, j] = time[e] + ages[k]
 
 
 @njit
-def _count_later(first_time: np.ndarray, lag: float) -> int:
-    count = 0
+def _histogram(first_time: np.ndarray, lags: np.ndarray, counts: np.ndarray) -> None:
+    """counts[k] += sites whose first event comes after exactly k of the lags."""
     for i in range(first_time.shape[0]):
-        for j in range(first_time.shape[1]):
-            if first_time[i, j] > lag:
-                count += 1
-    return count
+        for k in np.searchsorted(lags, first_time[i]):
+            counts[k] += 1
+
+
+def persistence(domain: Domain, first_time: np.ndarray, lags: np.ndarray) -> np.ndarray:
+    """P at each lag, from the first event times of this rank's rows. Collective."""
+    counts = np.zeros(len(lags) + 1, np.int64)
+    _histogram(first_time, lags, counts)
+    later: np.ndarray = domain.sum_counts(counts)[::-1].cumsum()[::-1][1:]
+    return later / domain.sites
 
 
 class Persistence(Observer):
@@ -38,19 +51,22 @@ class Persistence(Observer):
 
     Attributes
     ----------
-    first_event_time : float64 (local rows, Ly), sweeps since the origin, inf where no event yet
-    current : the latest P(lag) of the present origin, 1 before the first
+    current : P of the newest origin at its latest lag, 1 before the first
+    newest : float64 (local rows, Ly), first event times since the newest origin, sweeps, inf where no event yet
+    closed : the like of the origin that has ended with the last phase, if one has, and its duration
     """
 
     name = "persistence"
 
-    def __init__(self, domain: Domain, lags: LogSpaced, *, store_maps: bool) -> None:
+    def __init__(self, domain: Domain, lags: LogSpaced, *, overlap: int, store_maps: bool) -> None:
         self.domain = domain
         self.schedule: LogSpaced = lags
-        self.first_event_time = np.full(domain.local_shape, np.inf)
-        self.values: list[float] = []
-        self.longest = 0
-        self._measuring = False
+        self.closed: tuple[np.ndarray, float] | None = None
+        self._maps = np.full((overlap, *domain.local_shape), np.inf)
+        self._open = OpenOrigins(overlap, lags)
+        self.current = 1.0
+        self._newest = 0
+        self._longest = 0.0
         self._store_maps = store_maps
         self.variables = (
             Variable("persistence/value", ("origin", "lag"), "f8", "1", "P(lag), NaN once the origin has ended",
@@ -63,45 +79,57 @@ class Persistence(Observer):
             )  # fmt: skip
 
     @property
-    def current(self) -> float:
-        """Latest P(lag) of the present origin; 1 before the first lag."""
-        return self.values[-1] if self.values else 1.0
+    def newest(self) -> np.ndarray:
+        """See above."""
+        slot: np.ndarray = self._maps[self._newest]
+        return slot
 
-    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """No site has had its first event."""
-        self._measuring = origin != EQUILIBRATION
-        self.first_event_time[:] = np.inf
-        self.values = []
+        self.closed = None
+        slot = self._open.begin_phase(origin)
+        if slot is not None:
+            self._newest, self.current = slot, 1.0
+            self.newest[:] = np.inf
 
     def receive(self, events: Events) -> None:
         """Keep the earliest event of each site."""
-        if self._measuring:
-            _mark(self.domain.first_row, events.row, events.column, events.time, self.first_event_time)
+        slots, ages = self._slots()
+        if slots.size:
+            _mark(self.domain.first_row, events.row, events.column, events.time, slots, ages, self._maps)
 
     def sample(self, state: State, lag: float, record: Record) -> None:
-        """P(lag): all events up to the lag are known, those of the rest of the window too, but they count as later."""
-        if self._measuring:
-            self.values.append(int(self.domain.sum_counts(_count_later(self.first_event_time, lag))) / self.domain.sites)
+        """Keep P(lag) of the newest origin, for those who wait for its end."""
+        self.current = float(persistence(self.domain, self.newest, np.array([lag]))[0])
 
-    def end_origin(self, state: State, record: Record) -> None:
-        """Record P and the map."""
-        if not self._measuring:
+    def _slots(self) -> tuple[np.ndarray, np.ndarray]:
+        pairs = list(self._open.newest_first())
+        return np.array([slot for slot, _ in pairs], np.int64), np.array([age for _, age in pairs], np.float64)
+
+    def end_phase(self, state: State, record: Record) -> None:
+        """Record P and the map of the origin that ends; all events up to a lag count, those of the rest of a window do not."""
+        ended = self._open.end_phase(state.time)
+        if ended is None:
             return
-        self.longest = max(self.longest, len(self.values))
-        record("persistence/value", np.array(self.values))
+        slot, duration = ended
+        self.closed = self._maps[slot], duration
+        self._longest = max(self._longest, duration)
+        record("persistence/value", persistence(self.domain, self._maps[slot], self.schedule.up_to(duration)))
         if self._store_maps:
-            record("origins/first_event_time", self.first_event_time.astype("f4"))
+            record("origins/first_event_time", self._maps[slot].astype("f4"))
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Map and values of the present origin."""
-        scalars = {"values": self.values, "longest": self.longest, "measuring": self._measuring}
-        return scalars, {"first_event_time": self.first_event_time}
+        """Maps of the open origins."""
+        scalars = {"current": self.current, "newest": self._newest, "longest": self._longest, **self._open.save()}
+        return scalars, {f"first_event_time_{slot}": field for slot, field in enumerate(self._maps)}
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self.values, self.longest, self._measuring = scalars["values"], scalars["longest"], scalars["measuring"]
-        self.first_event_time[:] = fields["first_event_time"]
+        self.current, self._newest, self._longest = scalars["current"], scalars["newest"], scalars["longest"]
+        self._open.restore(scalars)
+        for slot, field in enumerate(self._maps):
+            field[:] = fields[f"first_event_time_{slot}"]
 
     def constants(self) -> dict[str, np.ndarray]:
         """The lags of all origins, as many as the longest one reached."""
-        return {"persistence/lag": np.array([self.schedule.value(k) for k in range(self.longest)])}
+        return {"persistence/lag": self.schedule.up_to(self._longest)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from mpiepm.core.schedule import Schedule
 from mpiepm.grid.domain import Domain
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record, Variable
 from mpiepm.physics.state import State
 
 
@@ -37,13 +37,15 @@ class Series(Observer):
         self._origin = EQUILIBRATION
         self._last = (0.0, 0)  # time since the origin, events, at the entry before
 
-    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """Rates count from here."""
         self._origin = origin
         self._last = (0.0, state.events)
 
     def sample(self, state: State, lag: float, record: Record) -> None:
         """Record the present, once for each boundary of the engine even if several lags fall before it."""
+        if self._origin == ENDING:
+            return
         last_time, last_events = self._last
         if state.time <= last_time:
             return
@@ -70,20 +72,20 @@ class Origins(Observer):
     name = "origins"
     variables = (
         Variable("origins/time", ("origin",), "f8", "sweeps", "of the origin, since the start of the run"),
-        Variable("origins/duration", ("origin",), "f8", "sweeps", "from the origin to its end"),
-        Variable("origins/events", ("origin",), "i8", "1", "on the whole lattice, from the origin to its end"),
+        Variable("origins/duration", ("origin",), "f8", "sweeps", "from the origin to the next, or to its end"),
+        Variable("origins/events", ("origin",), "i8", "1", "on the whole lattice, in this duration"),
     )
 
     def __init__(self) -> None:
         self._origin, self._events = EQUILIBRATION, 0
 
-    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """Count from here."""
         self._origin, self._events = origin, state.events
 
-    def end_origin(self, state: State, record: Record) -> None:
+    def end_phase(self, state: State, record: Record) -> None:
         """Record the origin."""
-        if self._origin != EQUILIBRATION:
+        if self._origin >= 0:
             record("origins/time", state.origin_time)
             record("origins/duration", state.time)
             record("origins/events", state.events - self._events)

@@ -30,7 +30,7 @@ class Snapshots(Observer):
         self._origins, self._persistence = origins, persistence
         self._origin = EQUILIBRATION
 
-    def begin_origin(self, state: State, origin: int, record: Record) -> None:
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """Remember which origin it is."""
         self._origin = origin
 
@@ -43,7 +43,7 @@ class Snapshots(Observer):
         record("fields/lag", state.time)
         record("fields/stress", state.stress.copy())
         record("fields/plastic_strain", state.plastic_strain.copy())
-        record("fields/persistence", (self._persistence.first_event_time > state.time).astype("i1"))
+        record("fields/persistence", (self._persistence.newest > state.time).astype("i1"))
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The origin."""

@@ -50,6 +50,8 @@ class Events:
     time : float64 (n,), sweeps since the current origin
     drop : float64 (n,), signed stress drop of the site
     angle : float64 (n,), orientation psi in [0, pi/2)
+    stability : float64 (n,), extremal dynamics only: 1 - |stress| / threshold of the site before the event, of an
+        unstable one just a negative number
     """
 
     row: np.ndarray
@@ -57,6 +59,7 @@ class Events:
     time: np.ndarray
     drop: np.ndarray
     angle: np.ndarray
+    stability: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.row)

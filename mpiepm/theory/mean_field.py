@@ -2,7 +2,20 @@
 
 import math
 
+import numpy as np
 from scipy.optimize import brentq
+
+
+def coupling(kernels: np.ndarray, mean_drop: float = 1.0) -> float:
+    """alpha = sigma_0^2 / 2 < sum_{j != i} G^psi(r_ij)^2 >_psi of any kernel (SI eq. 26).
+
+    kernels : (angles, Lx, Ly), G^psi(r) at equally spaced psi in [0, pi / 2) (the integrand is periodic: midpoints and left
+        ends converge alike); r = 0, at [:, 0, 0], is left out
+    mean_drop : sigma_0, the mean stress drop that comes with |s| = sigma_c
+    """
+    others = np.square(kernels, dtype=np.float64)
+    others[:, 0, 0] = 0.0
+    return 0.5 * mean_drop**2 * float(others.sum()) / len(kernels)
 
 
 def coupling_of_edge(edge: float) -> float:
@@ -27,3 +40,34 @@ def edge_of_coupling(alpha: float) -> float:
 def activation_energy(alpha: float, exponent: float = 1.5) -> float:
     """Barrier at the edge, (1 - sigma_bar) ** a: the activation energy of Gamma and tau_alpha at T -> 0."""
     return float((1.0 - edge_of_coupling(alpha)) ** exponent)
+
+
+def activation_stress(energy: float, exponent: float = 1.5) -> float:
+    """sigma_bar^act = 1 - E ** (1 / a), the stress with the barrier E (the arrows of Fig. 4)."""
+    return float(1.0 - energy ** (1.0 / exponent))
+
+
+def low_temperature_density(stress: np.ndarray, alpha: float) -> np.ndarray:
+    """P(sigma) at T -> 0 (SI eq. 32), per unit stress, at the stresses (n,): (n,); its integral over both signs is 1.
+
+    |s| < sigma_bar, 0 beyond: P = [e^(sigma_bar - 1) - e^(|s| - 1) + (|s| - sigma_bar) / e] / (2 alpha (1 - 1/e))
+    """
+    e = math.exp(-1.0)
+    edge = edge_of_coupling(alpha)
+    s = np.minimum(np.abs(stress), edge)
+    return np.asarray((math.exp(edge - 1.0) - np.exp(s - 1.0) + e * (s - edge)) / (2.0 * alpha * (1.0 - e)))
+
+
+def low_temperature_yield_rate(temperature: float, alpha: float, exponent: float = 1.5) -> float:
+    """Gamma at T -> 0 with its prefactor, per sweep; the paper gives the exponential alone (eq. 4). Relative error O(T).
+
+    Gamma = e^(2 gamma_E) / alpha (T / E')^2 e^(-E / T),   E = (1 - sigma_bar) ** a,   E' = a (1 - sigma_bar) ** (a - 1).
+
+    In a layer of width T / E' around sigma_bar, SI eq. 30 is alpha Gamma P'' = e^((E' (s - sigma_bar) - E) / T) P. Hence
+    P ~ K_0(z), z = 2 T / (E' sqrt(alpha Gamma)) e^((E' (s - sigma_bar) - E) / 2T). For small z that is a straight line in s,
+    0 where ln(z / 2) = -gamma_E; by eq. 32 this is at sigma_bar. So d(-ln Gamma) / d(1/T) = E + 2 T.
+    """
+    distance = 1.0 - edge_of_coupling(alpha)
+    slope = exponent * distance ** (exponent - 1.0)
+    prefactor = math.exp(2.0 * float(np.euler_gamma)) / alpha * (temperature / slope) ** 2
+    return float(prefactor * math.exp(-(distance**exponent) / temperature))

@@ -24,7 +24,14 @@ temperature = 0.1
 [run]
 equilibrate = { events_per_site = 1 }
 origins = 3
+overlap = 2
 [output]
+correlations = {}
+four_point = {}
+clusters = {}
+avalanches = {}
+waiting_times = true
+event_counts = true
 snapshots = [1.0, 5.0]
 snapshot_origins = 2
 """
@@ -33,7 +40,7 @@ ENGINES = {
     "event": ["--set", "engine.name=event"],
     "split": ["--set", "engine.name=split", "--set", "engine.radius=5", "--set", "engine.strip=10", "--set", "engine.window=3"],
     "extremal": ["--set", "engine.name=event", "--set", "engine.dynamics=extremal", "--set", "model.temperature=0",
-                 "--set", "output.lags.first=10", "--set", "output.snapshots=[10]"],
+                 "--set", "output.lags.first=10", "--set", "output.snapshots=[10]", "--set", "output.avalanches.thresholds=[0.2]"],
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_yield_rate_persistence_and_stress_density(window: float) -> None:
     expected = duration * sites / noninteracting.inverse_yield_rate(TEMPERATURE)
     assert abs(events - expected) < 4 * np.sqrt(2 * expected)
     # persistence: a binomial at every lag
-    lags = np.array([simulation.persistence.schedule.value(k) for k in range(simulation.persistence.longest)])
+    lags = simulation.persistence.constants()["persistence/lag"]
     p = noninteracting.persistence(lags, TEMPERATURE)
     error = np.sqrt(p * (1 - p) / sites)
     deviation = (records["persistence/value"][0] - p) / error

@@ -1,0 +1,36 @@
+"""Bins on a logarithmic scale, for quantities that range over many decades."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LogBins:
+    """Bin k holds edges[k] <= value < edges[k + 1], edges = 10 ** (k / per_decade) from 10 ** first to 10 ** last.
+
+    What lies outside counts in the first and last bin.
+    """
+
+    first: int
+    last: int
+    per_decade: int
+
+    @property
+    def number(self) -> int:
+        """Number of bins."""
+        return (self.last - self.first) * self.per_decade
+
+    @property
+    def edges(self) -> np.ndarray:
+        """float64 (number + 1,)."""
+        result: np.ndarray = 10.0 ** (np.arange(self.number + 1) / self.per_decade + self.first)
+        return result
+
+    def index(self, values: np.ndarray) -> np.ndarray:
+        """Bin of every value, int64, the like of `values`."""
+        return np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, self.number - 1)
+
+    def histogram(self, values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Number of values in each bin, int64, or the sum of their weights, float64."""
+        return np.bincount(self.index(values), weights, self.number)

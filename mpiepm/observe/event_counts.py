@@ -1,0 +1,54 @@
+"""Number of events of every site between an origin and the next: where the system moves, and how often."""
+
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.jit import njit
+from mpiepm.grid.domain import Domain
+from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.physics.state import Events, State
+
+
+@njit
+def _add(first_row: int, row: np.ndarray, column: np.ndarray, counts: np.ndarray) -> None:
+    for e in range(row.size):
+        counts[row[e] - first_row, column[e]] += np.uint32(1)
+
+
+class EventCounts(Observer):
+    """One map for each origin."""
+
+    name = "event_counts"
+    variables = (
+        Variable("origins/event_count", ("origin", "x", "y"), "u4", "1", "events of each site until the next origin",
+                 distributed=True),
+    )  # fmt: skip
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self._counts = np.zeros(domain.local_shape, np.uint32)
+        self._origin = EQUILIBRATION
+
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
+        """Count from here."""
+        self._origin = origin
+        self._counts[:] = 0
+
+    def receive(self, events: Events) -> None:
+        """Count."""
+        _add(self.domain.first_row, events.row, events.column, self._counts)
+
+    def end_phase(self, state: State, record: Record) -> None:
+        """Record the map."""
+        if self._origin >= 0:
+            record("origins/event_count", self._counts.copy())
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The map so far."""
+        return {"origin": self._origin}, {"counts": self._counts}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._origin = scalars["origin"]
+        self._counts[:] = fields["counts"]

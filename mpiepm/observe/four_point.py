@@ -1,0 +1,66 @@
+"""Four-point structure factor of the mobility maps, S4(q, t) = <|sum_i (p_i(t) - P(t)) exp(-i q.r_i)|^2> / N.
+
+For every origin and lag one distributed transform of p_i(t), read off the map of first event times; wave vectors are
+averaged over shells of width 2 pi / max(Lx, Ly). P(t) is that of the origin, so nothing is left at q = 0: there chi4 is the
+limit. The dynamic correlation length xi_4 follows from the shape at small q, offline.
+"""
+
+import numpy as np
+
+from mpiepm.core.schedule import LogSpaced
+from mpiepm.grid.domain import Domain
+from mpiepm.grid.fft import Transform
+from mpiepm.observe.base import Observer, Record, Variable
+from mpiepm.observe.persistence import Persistence
+from mpiepm.physics.state import State
+
+
+class FourPoint(Observer):
+    """S4 of every origin at the given lags."""
+
+    name = "four_point"
+    variables = (
+        Variable("four_point/structure_factor", ("origin", "lag", "shell"), "f8", "1",
+                 "S4 averaged over the shell, NaN once the origin has ended", ragged=True),
+    )  # fmt: skip
+
+    def __init__(self, domain: Domain, lags: LogSpaced, persistence: Persistence) -> None:
+        self.domain, self._lags, self._persistence = domain, lags, persistence
+        self._longest = 0.0
+        self._transform = Transform(domain)
+        self._field, self._spectrum = self._transform.empty(), self._transform.empty_spectrum()
+        lx, ly = domain.shape
+        qx, qy = 2 * np.pi * self._transform.kx / lx, 2 * np.pi * self._transform.ky / ly
+        q = np.hypot(qx[None, :], qy[:, None])
+        shells = max(domain.shape) // 2
+        self._shell = np.minimum(np.rint(q * max(domain.shape) / (2 * np.pi)).astype(np.int64), shells + 1)
+        self._shells = shells + 2  # with q = 0, and the corners beyond the largest shell
+        number = self._sum(np.ones_like(q))
+        self._weight = 1.0 / (np.maximum(number, 1.0) * domain.sites)
+        self._q = self._sum(q) / np.maximum(number, 1.0)
+
+    def _sum(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the shells of values (ky of this rank, kx). Collective."""
+        columns = [np.bincount(s, v, self._shells) for s, v in zip(self._shell, values, strict=True)]
+        return self._transform.sum_columns(np.array(columns).reshape(-1, self._shells).T)
+
+    def end_phase(self, state: State, record: Record) -> None:
+        """Record the origin that has ended, if one has."""
+        if self._persistence.closed is None:
+            return
+        first_time, duration = self._persistence.closed
+        self._longest = max(self._longest, duration)
+        record("four_point/structure_factor", np.array([self._at(first_time, t) for t in self._lags.up_to(duration)]))
+
+    def _at(self, first_time: np.ndarray, lag: float) -> np.ndarray:
+        self._field[:] = first_time > lag
+        immobile = int(self.domain.sum_counts(int(np.count_nonzero(self._field))))
+        if immobile in (0, self.domain.sites):
+            return np.zeros(self._shells - 2)
+        self._transform.forward(self._field, self._spectrum)
+        shells: np.ndarray = self._sum(np.abs(self._spectrum) ** 2) * self._weight
+        return shells[1:-1]
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Lags, and the mean |q| of each shell."""
+        return {"four_point/lag": self._lags.up_to(self._longest), "four_point/wave_number": self._q[1:-1]}

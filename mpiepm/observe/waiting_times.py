@@ -1,0 +1,81 @@
+"""Exchange times: from one event of a site to its next.
+
+Their companion, the persistence time from an arbitrary origin to the first event, has the density -dP/dt. In a stationary state
+both have the mean exchange time 1 / Gamma as their scale, and sites that exchange often are mobile for long: the ratio of the
+means tells how intermittent the motion is. A run of duration D cannot see times beyond D.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.jit import njit
+from mpiepm.grid.domain import Domain
+from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.bins import LogBins
+from mpiepm.physics.state import Events, State
+
+
+@njit
+def _note(
+    first_row: int, row: np.ndarray, column: np.ndarray, time: np.ndarray, last: np.ndarray, waits: np.ndarray
+) -> int:
+    """Times since the last event of the same site into waits; how many there are (none, where it is the first)."""
+    n = 0
+    for e in range(row.size):
+        i, j = row[e] - first_row, column[e]
+        if last[i, j] > -np.inf:
+            waits[n] = time[e] - last[i, j]
+            n += 1
+        last[i, j] = time[e]
+    return n
+
+
+class WaitingTimes(Observer):
+    """Exchange times that end between an origin and the next, by size."""
+
+    name = "waiting_times"
+    variables = (
+        Variable("waiting_times/exchange", ("origin", "bin"), "i8", "1", "exchange times in each bin"),
+    )  # fmt: skip
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self._bins = LogBins(-6, 18, 8)
+        self._last = np.full(domain.local_shape, -np.inf)  # last event, sweeps since the beginning of the phase
+        self._counts = np.zeros(self._bins.number, np.int64)
+        self._origin = EQUILIBRATION
+
+    def begin_phase(self, state: State, origin: int, record: Record) -> None:
+        """Empty bins."""
+        self._origin = origin
+        self._counts[:] = 0
+
+    def receive(self, events: Events) -> None:
+        """Measure the times that end with these events."""
+        if self._origin == EQUILIBRATION:
+            return
+        waits = np.empty(len(events))
+        n = _note(self.domain.first_row, events.row, events.column, events.time, self._last, waits)
+        self._counts += self._bins.histogram(waits[:n])
+
+    def end_phase(self, state: State, record: Record) -> None:
+        """Record the counts; what is measured from here on refers to the new phase."""
+        if self._origin >= 0:
+            record("waiting_times/exchange", self.domain.sum_counts(self._counts))
+        self._last -= state.time
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Last events and counts of all ranks, so that any number of ranks can go on with them."""
+        counts = self.domain.sum_counts(self._counts).tolist()
+        return {"origin": self._origin, "counts": counts}, {"last": self._last}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._origin = scalars["origin"]
+        self._counts[:] = scalars["counts"] if self.domain.rank == 0 else 0
+        self._last[:] = fields["last"]
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Edges of the bins."""
+        return {"waiting_times/edges": self._bins.edges}
