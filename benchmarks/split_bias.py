@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from mpiepm.analysis.estimators import Estimate
+from mpiepm.analysis.errors import Estimate
 from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
@@ -68,7 +68,8 @@ def main() -> None:
             if "=" in variant:
                 overrides.append(f"engine.{variant}")
             base = [f"lattice.size=[{a.length}, {a.length}]", f"run.origins={a.origins}", f"run.seed={a.seed}"]
-            params = parse(f"[model]\ntemperature = {temperature}", [*base, "output.first_event_maps=false", *overrides])
+            params = parse(f"[model]\ntemperature = {temperature}", [*base, "run.stop_persistence=0.01",
+                           "output.first_event_maps=false", *overrides])  # fmt: skip
             start = time.perf_counter()
             sample = measure(params)
             cost = (time.perf_counter() - start) / (sample.events.sum() + 10 * sample.sites) * 1e6

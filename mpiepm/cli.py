@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | analyse | figure | validate | info``.
+"""The command line: ``mpiepm run | analyse | figure | theory | validate | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched).
 """
@@ -53,10 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quiet", action="store_true", help="no progress line, no table at the end")
 
     analyse = commands.add_parser(
-        "analyse", help="table of relaxation time, chi4 peak and yield rate",
-        description="tau_alpha, the peak of chi4 and the yield rate of finished runs, with jackknife errors.",
-    )  # fmt: skip
-    analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR")
+        "analyse", help="relaxation times, chi4 peak, yield rate, correlation length",
+        description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "
+        "that account for the correlation of origins.",
+    )  # fmt: skip  # fmt: skip
+    analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
+    analyse.add_argument("--save", type=Path, action="append", default=[], metavar="FILE",
+                         help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip
 
     figure = commands.add_parser("figure", help="draw a figure from an archive")
     figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
@@ -71,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     validate.add_argument("--quick", action="store_true", help="small lattices, two temperatures")
     validate.add_argument("--seed", type=int, default=1, help="of all runs (default: 1)")
+
+    theory = commands.add_parser(
+        "theory", help="the mean-field theory: alpha, sigma_bar, yield rates, barriers",
+        description="Mean-field theory of EPM-Q (Ozawa & Biroli 2023, SI): alpha of the kernel by eq. 26, or as given; then a "
+        "table of the stationary state at each temperature, with and without elasticity.",
+    )  # fmt: skip
+    theory.add_argument("temperatures", type=float, nargs="*", default=[0.1, 0.04, 0.02, 0.013, 0.01], metavar="T")
+    theory.add_argument("--alpha", type=float, help="default: that of the kernel")
+    theory.add_argument("--kernel", choices=["paper", "conserving"], default="paper", help="default: paper")
+    theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
     info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
@@ -148,6 +161,43 @@ def _info(folder: Path | None) -> None:
     print(describe(folder))
 
 
+def _analyse(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.table import summary
+
+    for path in arguments.save:
+        if path.suffix not in (".csv", ".nc", ".h5"):
+            raise ParameterError(f"--save {path}: must end in .csv, .nc or .h5")
+    print(summary(arguments.folders))
+    if arguments.save:
+        from mpiepm.analysis.results import analyse, save
+
+        result = analyse(arguments.folders)
+        for path in arguments.save:
+            try:
+                save(result, path)
+            except OSError as error:
+                raise ParameterError(f"--save {path}: cannot be written: {error}") from None
+
+
+def _theory(arguments: argparse.Namespace) -> None:
+    from mpiepm.physics.eshelby import exact_kernels
+    from mpiepm.theory.mean_field import coupling, coupling_of_edge
+    from mpiepm.theory.report import report
+    from mpiepm.theory.stationary import LOWEST_TEMPERATURE
+
+    for temperature in arguments.temperatures:
+        if not LOWEST_TEMPERATURE <= temperature < float("inf"):
+            raise ParameterError(f"T = {temperature:g}: must be at least {LOWEST_TEMPERATURE:g}")
+    if arguments.length < 8:
+        raise ParameterError(f"--length {arguments.length}: must be at least 8")
+    alpha = arguments.alpha
+    if alpha is None:
+        alpha = coupling(exact_kernels((arguments.length, arguments.length), arguments.kernel))
+    if not 0.0 < alpha < (largest := coupling_of_edge(1.0)):
+        raise ParameterError(f"--alpha {alpha:g}: must be above 0 and below {largest:.4f}")
+    print(report(alpha, arguments.temperatures))
+
+
 def _figure(arguments: argparse.Namespace) -> None:
     from mpiepm.analysis.overview import overview
 
@@ -180,9 +230,9 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
         _validate(arguments, comm)
     elif comm.rank == 0:
         if arguments.command == "analyse":
-            from mpiepm.analysis.table import summary
-
-            print(summary(arguments.folders))
+            _analyse(arguments)
+        elif arguments.command == "theory":
+            _theory(arguments)
         elif arguments.command == "figure":
             _figure(arguments)
         else:

@@ -46,17 +46,20 @@ class Progress:
     def _status(self, now: float) -> str:
         simulation, state = self._simulation, self._simulation.state
         run, origin, sites = simulation.params.run, simulation.phases.origin, simulation.domain.sites
+        phases = run.origins + run.overlap - 1
         self._origin_events.setdefault(origin, state.events)
         speed = (state.events - self._first_events) / max(now - self._start, 1e-9)
         if origin == EQUILIBRATION:
             where = f"equilibrating, t = {state.time:.4g}, {state.events / sites:.2f} events/site"
         else:
-            where = f"origin {origin + 1}/{run.origins + run.overlap - 1}, t = {state.time:.4g}, P = {simulation.persistence.current:.3f}"
+            p = simulation.persistence.current
+            where = f"origin {origin + 1}/{phases}, t = {state.time:.4g}, P = {p:.3f}"
         measured = [o for o in self._origin_events if 0 <= o < origin]
         begun = self._origin_events.get(0, state.events)
         here = self._origin_events[origin]
-        each = (here - begun) / len(measured) if measured else (run.origin_events_per_site or _EVENTS_PER_ORIGIN) * sites / run.overlap
-        left = (run.origins + run.overlap - 1 - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
+        guess = (run.origin_events_per_site or _EVENTS_PER_ORIGIN) * sites / run.overlap
+        each = (here - begun) / len(measured) if measured else guess
+        left = (phases - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
         if origin == EQUILIBRATION and run.equilibrate.events_per_site is not None:
             left += run.equilibrate.events_per_site * sites - state.events
         remaining = _duration(max(left, 0.0) / speed) if speed > 0 else "?"

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.integrate import quad
 
-from mpiepm.analysis.estimators import Estimate, chi4, jackknife, relaxation_time
+from mpiepm.analysis.errors import Estimate, jackknife
+from mpiepm.analysis.estimators import chi4, relaxation_time
 from mpiepm.analysis.read import complete
 from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.layout import slabs
@@ -37,7 +38,7 @@ class Row:
     def difference(self) -> float:
         """In combined standard errors."""
         assert self.expected is not None
-        return (self.value.value - self.expected.value) / float(np.hypot(self.value.error, self.expected.error))
+        return float((self.value.value - self.expected.value) / np.hypot(self.value.error, self.expected.error))
 
     @property
     def passed(self) -> bool:

@@ -16,14 +16,15 @@ def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
     node_rank = node.rank
     node.Free()
     if comm.rank == 0:
-        _rehearse(params)
+        rehearse(params)
     comm.Barrier()
     if comm.rank != 0 and node_rank == 0:
-        _rehearse(params)
+        rehearse(params)
     comm.Barrier()
 
 
-def _rehearse(params: Parameters) -> None:
+def rehearse(params: Parameters) -> None:
+    """Compile everything that a run with these parameters needs, in this process alone."""
     from mpiepm.core.params import Auto, Event, Lattice, Split, Sweep
     from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation

@@ -1,44 +1,32 @@
-"""Estimators over the origins of a run, with jackknife errors.
+"""Estimators over the origins of an ensemble, with errors (`analysis.errors`).
 
-    <P(t)> = mean over origins,   tau_alpha: <P(tau_alpha)> = 1/2,   chi4(t) = N (<P^2> - <P>^2)
+    <P(t)> = mean over origins,   chi4(t) = N (<P^2> - <P>^2)   (Ozawa & Biroli 2023, SI eq. 19)
+    tau_alpha: <P(tau)> = 1/2,  or C_s(tau) = 1/2,  or C_p(tau) = 1/2,  or 1 / Gamma
 
-(Ozawa & Biroli 2023, SI eq. 19). The origins of one run follow each other, so they are not quite independent: with few
-relaxation times between them the errors are a lower bound.
+Functions of arrays come first; those of an ensemble return an `Estimate`.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from mpiepm.analysis.read import Run
+from mpiepm.analysis.errors import Estimate, jackknife
+from mpiepm.analysis.read import Ensemble
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value and its standard error (NaN where there are too few origins to tell)."""
-
-    value: float
-    error: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.5g} +- {self.error:.2g}"
+LARGEST_Q = 0.6  # 1/site: wave vectors that the fit of xi_4 uses
 
 
 def chi4(persistence: np.ndarray, sites: int) -> np.ndarray:
-    """chi4 at every lag, from P of every origin (origin, lag), unbiased in the number of origins."""
+    """chi4 at every lag, from P of every origin (origin, lag), unbiased in the number of independent origins."""
     if len(persistence) < 2:
         return np.full(persistence.shape[1], np.nan)
     result: np.ndarray = sites * persistence.var(axis=0, ddof=1)
     return result
 
 
-def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5) -> float:
-    """Lag at which <P> falls to `level`, linear in log(lag) between the lags; NaN if it does not.
+def crossing(lag: np.ndarray, mean: np.ndarray, level: float = 0.5) -> float:
+    """Lag at which a decaying curve falls to `level`, linear in log(lag) between the lags; NaN if it does not.
 
-    A mean that is already below the level at the first lag is continued from P(0) = 1, linearly in the lag.
+    A curve that is already below the level at the first lag is continued from 1 at lag 0, linearly in the lag.
     """
-    mean = persistence.mean(axis=0)
     below = np.flatnonzero(mean <= level)
     if not below.size:
         return float("nan")
@@ -49,42 +37,106 @@ def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5
     return float(lag[k - 1] * (lag[k] / lag[k - 1]) ** share)
 
 
-def jackknife(estimator: Callable[[np.ndarray], float], units: int) -> Estimate:
-    """Value of `estimator(indices of units)` on all units, and its delete-one jackknife error."""
-    everything = np.arange(units)
-    value = estimator(everything)
-    if units < 2:
-        return Estimate(value, float("nan"))
-    leave_one_out = np.array([estimator(np.delete(everything, k)) for k in range(units)])
-    variance = (units - 1) / units * np.sum((leave_one_out - leave_one_out.mean()) ** 2)
-    return Estimate(value, float(np.sqrt(variance)))
+def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5) -> float:
+    """Lag at which the mean over origins of P (origin, lag) falls to `level`; see `crossing`."""
+    return crossing(lag, persistence.mean(axis=0), level)
 
 
-def tau_alpha(run: Run) -> Estimate:
+def correlation_length(wave_number: np.ndarray, structure_factor: np.ndarray) -> tuple[float, float]:
+    """xi_4 and S4(q -> 0) from S4 = S0 / (1 + (q xi)^2) (Ornstein-Zernike), fitted to shells of q <= LARGEST_Q.
+
+    Least squares of 1 / S4, each shell with the weight of its number of wave vectors times S4^2. NaN if S4 does not fall.
+    """
+    few = (wave_number <= LARGEST_Q) & (structure_factor > 0.0)
+    if np.count_nonzero(few) < 2:
+        return float("nan"), float("nan")
+    q, s = wave_number[few], structure_factor[few]
+    slope, intercept = np.polyfit(q**2, 1.0 / s, 1, w=s * np.sqrt(q))
+    if slope <= 0.0 or intercept <= 0.0:
+        return float("nan"), float("nan")
+    return float(np.sqrt(slope / intercept)), float(1.0 / intercept)
+
+
+def activation_energy(temperature: np.ndarray, time: np.ndarray, error: np.ndarray) -> Estimate:
+    """E of tau = tau_0 exp(E / T), by weighted least squares of ln tau against 1 / T."""
+    if len(temperature) < 2:
+        return Estimate(float("nan"), float("nan"))
+    x, y, w = 1.0 / temperature, np.log(time), time / error
+    centre = np.average(x, weights=w**2)
+    spread = np.sum((w * (x - centre)) ** 2)
+    return Estimate(float(np.sum(w**2 * (x - centre) * y) / spread), float(1.0 / np.sqrt(spread)))
+
+
+def tau_alpha(e: Ensemble) -> Estimate:
     """Relaxation time by persistence, sweeps."""
-    return jackknife(lambda units: relaxation_time(run.lag, run.persistence[units]), len(run.persistence))
+    return jackknife(lambda o: relaxation_time(e.lag, e.persistence[o]), e.origins)
 
 
-def chi4_peak(run: Run) -> Estimate:
+def stress_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
+    """C_s (lag,) of some origins (SI eq. 17), at the lags that all origins reached."""
+    product, square = e.data["correlations/stress_product"][origins], e.data["correlations/stress_square"][origins]
+    mean: np.ndarray = product[:, : len(e.lag)].mean(axis=0) / square.mean()
+    return mean
+
+
+def plastic_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
+    """C_p (lag,) of some origins (SI eq. 18), at the lags that all origins reached."""
+    mean: np.ndarray = e.data["correlations/plastic"][origins][:, : len(e.lag)].mean(axis=0)
+    return mean
+
+
+def tau_stress(e: Ensemble) -> Estimate:
+    """Relaxation time by the stress correlation, sweeps."""
+    return jackknife(lambda o: crossing(e.lag, stress_correlation(e, o)), e.origins)
+
+
+def tau_plastic(e: Ensemble) -> Estimate:
+    """Relaxation time by the plastic correlation, sweeps."""
+    return jackknife(lambda o: crossing(e.lag, plastic_correlation(e, o)), e.origins)
+
+
+def chi4_peak(e: Ensemble) -> Estimate:
     """Largest chi4 over the lags."""
-    return jackknife(lambda units: float(np.max(chi4(run.persistence[units], run.sites))), len(run.persistence))
+    return jackknife(lambda o: float(np.max(chi4(e.persistence[o], e.sites))), e.origins)
 
 
-def inverse_yield_rate(run: Run) -> Estimate:
+def chi4_peak_lag(e: Ensemble) -> Estimate:
+    """Lag of the largest chi4, sweeps."""
+    return jackknife(lambda o: float(e.lag[np.argmax(chi4(e.persistence[o], e.sites))]), e.origins)
+
+
+def inverse_yield_rate(e: Ensemble) -> Estimate:
     """1 / Gamma, sweeps per event and site."""
-    return jackknife(
-        lambda units: float(run.duration[units].sum() * run.sites / max(run.events[units].sum(), 1)), len(run.events)
-    )
+    duration, events = e.data["origins/duration"], e.data["origins/events"]
+    return jackknife(lambda o: float(duration[o].sum() * e.sites / max(events[o].sum(), 1)), e.origins)
 
 
-def stress_variance(run: Run, limit: float = np.inf) -> Estimate:
+def xi4(e: Ensemble) -> Estimate:
+    """Dynamic correlation length at the recorded lag nearest to tau_alpha, lattice constants."""
+    tau, lag = relaxation_time(e.lag, e.persistence), e.data["four_point/lag"]
+    if not np.isfinite(tau):
+        return Estimate(float("nan"), float("nan"))
+    k = int(np.argmin(np.abs(np.log(lag / tau))))
+    shells, q = e.data["four_point/structure_factor"][:, k], e.data["four_point/wave_number"]
+    return jackknife(lambda o: correlation_length(q, shells[o].mean(axis=0))[0], e.origins)
+
+
+def stress_density(e: Ensemble, origins: np.ndarray) -> np.ndarray:
+    """P(sigma) of some origins, in the bins of `histograms/stress/edges`, per unit stress."""
+    counts = e.data["histograms/stress/counts"][origins].sum(axis=0)
+    everything = counts.sum() + e.data["histograms/stress/outside"][origins].sum()
+    density: np.ndarray = counts / everything / np.diff(e.data["histograms/stress/edges"])
+    return density
+
+
+def stress_variance(e: Ensemble, limit: float = np.inf) -> Estimate:
     """Variance of the local stress from the histogram, of the sites with |sigma| < limit; units of sigma_c^2."""
-    centre = 0.5 * (run.edges[1:] + run.edges[:-1])
+    edges = e.data["histograms/stress/edges"]
+    centre = 0.5 * (edges[1:] + edges[:-1])
     inside = np.abs(centre) < limit
-    squares = np.where(inside, centre**2, 0.0)
 
-    def estimate(units: np.ndarray) -> float:
-        counts = run.counts[units].sum(axis=0)
-        return float((counts * squares).sum() / counts[inside].sum())
+    def estimate(origins: np.ndarray) -> float:
+        counts = e.data["histograms/stress/counts"][origins].sum(axis=0)[inside]
+        return float((counts * centre[inside] ** 2).sum() / counts.sum())
 
-    return jackknife(estimate, len(run.counts))
+    return jackknife(estimate, e.origins)

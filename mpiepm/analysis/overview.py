@@ -7,20 +7,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mpiepm.analysis import estimators
-from mpiepm.analysis.read import first_event_map, read
+from mpiepm.analysis.read import ensembles, first_event_map
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"  # told apart by everyone (Okabe and Ito)
 
 
 def overview(folder: Path, path: Path) -> None:
     """Draw the run in `folder` to `path` (PNG or PDF, by its suffix)."""
-    run = read(folder)
+    (run,) = ensembles([folder])
     tau = estimators.tau_alpha(run).value
+    every = np.arange(run.origins)
     mpl.rcParams["font.size"] = 9
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     (top_left, top_right), (bottom_left, bottom_right) = figure.subplots(2, 2)
-    model, size = run.params["model"], run.params["lattice"]["size"]
-    figure.suptitle(f"EPM-Q, L = {size[0]} x {size[1]}, T = {model['temperature']:g}, {len(run.events)} origins")
+    figure.suptitle(f"{run.name}, {len(every)} origins")
 
     top_left.semilogx(run.lag, run.persistence.T, color=_BLUE, alpha=0.25, lw=0.7)
     top_left.semilogx(run.lag, run.persistence.mean(axis=0), color=_BLUE, lw=2)
@@ -32,13 +32,12 @@ def overview(folder: Path, path: Path) -> None:
     top_right.axvline(tau, color=_ORANGE, ls="--", lw=1)
     top_right.set(xlabel="$t$ (sweeps)", ylabel=r"$\chi_4(t)$", ylim=(0, None))
 
-    counts = run.counts.sum(axis=0)
-    density = counts / (counts.sum() + run.outside.sum()) / np.diff(run.edges)
-    bottom_left.stairs(density, run.edges, color=_BLUE, lw=1.5)
+    edges = run.data["histograms/stress/edges"]
+    bottom_left.stairs(estimators.stress_density(run, every), edges, color=_BLUE, lw=1.5)
     bottom_left.set(xlabel=r"$\sigma / \sigma_c$", ylabel=r"$P(\sigma)$", xlim=(-1.5, 1.5), ylim=(0, None))
 
     if run.params["output"]["first_event_maps"] and np.isfinite(tau):
-        immobile = first_event_map(folder, len(run.events) - 1) > tau
+        immobile = first_event_map(folder, len(every) - 1) > tau
         colours = mpl.colors.ListedColormap([_ORANGE, _BLUE])
         bottom_right.imshow(immobile.T, cmap=colours, vmin=0, vmax=1, origin="lower", interpolation="nearest")
         bottom_right.set(title=r"mobile (orange) and immobile sites at $\tau_\alpha$", xlabel="$x$", ylabel="$y$")

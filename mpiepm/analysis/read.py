@@ -1,6 +1,8 @@
-"""Archives, read: what the estimators and figures need of a finished run."""
+"""Archives, read: finished runs, grouped into ensembles of trajectories that differ in nothing but their seed."""
 
+import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,31 +14,64 @@ from mpiepm.core.params import ParameterError
 from mpiepm.io.archive import NAME, SCHEMA
 
 _SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
+_FREE = ("run.seed", "run.origins", "output.checkpoint_minutes", "output.snapshots", "output.snapshot_origins",
+         "output.first_event_maps", "output.event_counts")  # fmt: skip  # may differ within an ensemble
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run: parameters, provenance, and all but the fields of its archive.
 
     Attributes
     ----------
-    params : the parameters, as nested dictionaries;  sites : of the lattice
-    lag : float64 (lag,), sweeps;  persistence : float64 (origin, lag), see `complete`
-    duration : float64 (origin,), sweeps;  events : int64 (origin,)
-    edges, counts : stress histogram of every origin: (bin + 1,), (origin, bin);  outside : (origin,)
+    params : nested dictionaries
+    data : path in the archive -> array;  dims : -> names of its dimensions; see docs/archive.md
     """
 
     folder: Path
     params: dict[str, Any]
-    attributes: dict[str, Any]
+    history: list[dict[str, Any]]
+    status: str
+    data: dict[str, np.ndarray]
+    dims: dict[str, tuple[str, ...]]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stretches."""
+        return float(sum(stretch["wall_time"] for stretch in self.history))
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trajectories at one state point; origins of all of them, one trajectory after the other.
+
+    Attributes
+    ----------
+    params : what the runs have in common
+    origins : their number
+    lag : float64 (lag,), sweeps;  persistence : float64 (origin, lag), see `complete`
+    data : every other variable of the archives: records (origin, ...) of all runs in one array, or constants
+    """
+
+    runs: tuple[Run, ...]
+    params: dict[str, Any]
     sites: int
+    origins: int
     lag: np.ndarray
     persistence: np.ndarray
-    duration: np.ndarray
-    events: np.ndarray
-    edges: np.ndarray
-    counts: np.ndarray
-    outside: np.ndarray
+    data: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """The state point, for people."""
+        model, size = self.params["model"], self.params["lattice"]["size"]
+        elastic = "" if model["elasticity"] else ", no elasticity"
+        return f"{model['name']}, T = {model['temperature']:g}, L = {size[0]} x {size[1]}{elastic}"
+
+    @property
+    def temperature(self) -> float:
+        """T."""
+        return float(self.params["model"]["temperature"])
 
 
 def open_archive(folder: Path) -> h5py.File:
@@ -61,6 +96,33 @@ def open_archive(folder: Path) -> h5py.File:
     return file
 
 
+def read(folder: Path) -> Run:
+    """All but the fields of a finished run."""
+    data: dict[str, np.ndarray] = {}
+    dims: dict[str, tuple[str, ...]] = {}
+
+    def collect(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and "units" in item.attrs:
+            scales = [name if item.is_scale else next(iter(d.values())).name for d in item.dims]
+            dims[name] = tuple(scale.rpartition("/")[2] for scale in scales)
+            if "x" not in dims[name]:
+                data[name] = item[()]
+
+    with open_archive(folder) as file:
+        params = tomllib.loads(file.attrs["params"])
+        file.visititems(collect)
+        return Run(folder, params, json.loads(file.attrs["provenance"]), file.attrs["status"], data, dims)
+
+
+def first_event_map(folder: Path, origin: int) -> np.ndarray:
+    """Lag of the first event of every site after an origin: float32 (x, y), sweeps, inf where none."""
+    with open_archive(folder) as file:
+        if "origins/first_event_time" not in file:
+            raise ParameterError(f"{folder}: has no maps; output.first_event_maps was false")
+        values: np.ndarray = file["origins/first_event_time"][origin]
+        return values
+
+
 def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
     """Lags and P without gaps, from P of origins that ended at different lags (NaN from there on), each below `stop`.
 
@@ -72,31 +134,60 @@ def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.
     return lag[reached], persistence[:, reached]
 
 
-def read(folder: Path) -> Run:
-    """All but the fields of a finished run."""
-    with open_archive(folder) as file:
-        attributes = {key: file.attrs[key] for key in ("params", "provenance", "status", "mpiepm_version")}
-        params = tomllib.loads(attributes["params"])
-        lx, ly = params["lattice"]["size"]
-        stop = params["run"].get("stop_persistence", 1.0)
-        lag, persistence = complete(file["persistence/lag"][:], file["persistence/value"][:], stop)
-        return Run(
-            folder=folder,
-            params=params,
-            attributes=attributes,
-            sites=lx * ly,
-            lag=lag,
-            persistence=persistence,
-            duration=file["origins/duration"][:],
-            events=file["origins/events"][:],
-            edges=file["histograms/stress/edges"][:],
-            counts=file["histograms/stress/counts"][:],
-            outside=file["histograms/stress/outside"][:],
-        )
+def _flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
 
 
-def first_event_map(folder: Path, origin: int) -> np.ndarray:
-    """Lag of the first event of every site after an origin: float32 (x, y), sweeps, inf where none."""
-    with open_archive(folder) as file:
-        values: np.ndarray = file["origins/first_event_time"][origin]
-        return values
+def _state_point(run: Run) -> str:
+    """What runs of one ensemble share: the model and how it was run, not what was written down."""
+    flat = _flat(run.params)
+    return repr(sorted((k, v) for k, v in flat.items() if k not in _FREE and not k.startswith("output.")))
+
+
+def ensembles(folders: Sequence[Path]) -> list[Ensemble]:
+    """The runs, grouped by state point, in the order in which the state points come first.
+
+    Raises
+    ------
+    ParameterError : if two are the same trajectory, or of one state point but observed differently
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in map(read, folders):
+        groups.setdefault(_state_point(run), []).append(run)
+    return [_ensemble(runs) for runs in groups.values()]
+
+
+def _ensemble(runs: Sequence[Run]) -> Ensemble:
+    first = runs[0]
+    seeds: dict[int, Run] = {}
+    for run in runs:
+        seed = run.params["run"]["seed"]
+        if seed in seeds:
+            raise ParameterError(f"{seeds[seed].folder}, {run.folder}: the same state point and run.seed = {seed}; give one")
+        seeds[seed] = run
+        here, there = _flat(run.params), _flat(first.params)
+        for key in sorted(here.keys() | there.keys()):
+            if key not in _FREE and here.get(key) != there.get(key):
+                both = f"{there.get(key)!r} and {here.get(key)!r}"
+                raise ParameterError(f"{first.folder}, {run.folder}: cannot be averaged, {key} is {both}")
+    data = {name: _join([run.data[name] for run in runs], dims) for name, dims in first.dims.items() if name in first.data}
+    stop = first.params["run"].get("stop_persistence", 1.0)
+    lag, persistence = complete(data["persistence/lag"], data["persistence/value"], stop)
+    lx, ly = first.params["lattice"]["size"]
+    return Ensemble(tuple(runs), first.params, lx * ly, len(persistence), lag, persistence, data)
+
+
+def _join(parts: Sequence[np.ndarray], dims: tuple[str, ...]) -> np.ndarray:
+    """Records one after the other, filled up with NaN where lags are missing; of a constant the longest."""
+    if dims[0] not in ("origin", "entry", "snapshot"):
+        return max(parts, key=len)
+    if len(dims) > 1 and len({part.shape[1] for part in parts}) > 1:
+        longest = max(part.shape[1] for part in parts)
+        rest = [(0, 0)] * (len(dims) - 2)
+        parts = [
+            np.pad(part, [(0, 0), (0, longest - part.shape[1]), *rest], constant_values=np.nan) for part in parts
+        ]
+    return np.concatenate(parts)

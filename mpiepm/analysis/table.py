@@ -1,51 +1,45 @@
 """Tables for the screen: what a run measured, and what a run directory holds."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from mpiepm.analysis import estimators
-from mpiepm.analysis.read import read
+from mpiepm.analysis.errors import Estimate
+from mpiepm.analysis.read import Ensemble, ensembles, read
 from mpiepm.core.params import ParameterError
 from mpiepm.io import archive, checkpoint, rundir
 
 
 def summary(folders: Sequence[Path]) -> str:
-    """One block for each finished run: tau_alpha, chi4 peak, yield rate, events, events per second."""
-    return "\n\n".join(_block(folder) for folder in folders)
+    """One block for each state point: relaxation times, chi4 peak, yield rate, events, events per second."""
+    return "\n\n".join(_block(ensemble) for ensemble in ensembles(folders))
 
 
-def _block(folder: Path) -> str:
-    run = read(folder)
-    history = json.loads(run.attributes["provenance"])
-    model, size = run.params["model"], run.params["lattice"]["size"]
-    seconds = sum(stretch["wall_time"] for stretch in history)
-    total = int(run.events.sum()) + _equilibration_events(folder)
-    inverse = estimators.inverse_yield_rate(run)
-    rate = estimators.Estimate(1.0 / inverse.value, inverse.error / inverse.value**2)
-    unit = "sweep" if model["temperature"] > 0 else "event"  # extremal dynamics counts events
-    rows = [
-        ("tau_alpha", f"{estimators.tau_alpha(run)} {unit}s"),
-        ("chi4 peak", f"{estimators.chi4_peak(run)}"),
+def _block(e: Ensemble) -> str:
+    seconds = sum(run.seconds for run in e.runs)
+    total = int(sum(run.data["series/events"][-1] for run in e.runs))
+    inverse, tau = estimators.inverse_yield_rate(e), estimators.tau_alpha(e)
+    rate = Estimate(1.0 / inverse.value, inverse.error / inverse.value**2)
+    unit = "sweep" if e.temperature > 0 else "event"  # extremal dynamics counts events
+    rows = [("tau_alpha", f"{tau} {unit}s")]
+    if "correlations/plastic" in e.data:
+        rows.append(("tau_alpha by C_s", f"{estimators.tau_stress(e)} {unit}s"))
+    rows += [
+        ("chi4 peak", f"{estimators.chi4_peak(e)}"),
         ("yield rate", f"{rate} events per site and {unit}"),
         ("1 / yield rate", f"{inverse} {unit}s"),
+    ]
+    if "four_point/lag" in e.data:
+        rows.append(("xi_4", f"{estimators.xi4(e)} sites"))
+    rows += [
+        ("correlation", f"{tau.correlation:.2g} origins"),
         ("events", f"{total}"),
         ("events per second", f"{total / seconds:.3g}" if seconds else "-"),
     ]
-    title = (
-        f"{folder}: {model['name']}, T = {model['temperature']:g}, L = {size[0]} x {size[1]}, {len(run.events)} origins, "
-        f"{history[-1]['ranks']} ranks, {seconds:.1f} s"
-    )
+    where = str(e.runs[0].folder) if len(e.runs) == 1 else f"{len(e.runs)} runs"
+    ranks = "/".join(str(n) for n in sorted({run.history[-1]["ranks"] for run in e.runs}))
+    title = f"{where}: {e.name}, {e.origins} origins, {ranks} ranks, {seconds:.1f} s"
     return "\n".join([title, *(f"  {name:18s} {value}" for name, value in rows)])
-
-
-def _equilibration_events(folder: Path) -> int:
-    """Events before the first origin."""
-    from mpiepm.analysis.read import open_archive
-
-    with open_archive(folder) as file:
-        entries, origin = file["series/events"][:], file["series/origin"][:]
-        return int(entries[origin == -1].max(initial=0))
 
 
 def describe(folder: Path) -> str:
@@ -57,8 +51,8 @@ def describe(folder: Path) -> str:
     """
     if (folder / archive.NAME).exists():
         run = read(folder)
-        history = json.loads(run.attributes["provenance"])
-        lines = [f"{folder}: {run.attributes['status']}, {len(run.events)} origins"]
+        history = run.history
+        lines = [f"{folder}: {run.status}, {len(run.data['origins/duration'])} origins"]
     elif newest := next(iter(checkpoint.existing(folder)), None):
         history = checkpoint.read_header(newest)["history"]
         lines = [f"{folder}: unfinished, newest checkpoint {newest.name}; continue it with --resume"]

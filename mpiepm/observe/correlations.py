@@ -1,6 +1,8 @@
 """Time correlations of the local stress and plastic strain (Ozawa & Biroli 2023, SI eqs. 17 and 18).
 
     C_s(t) = <sum_i s_i(t) s_i(0)> / <sum_i s_i(0)^2>,     C_p(t) = <cos k (g_i(t) - g_i(0))>
+
+Older origins may still be open when a new one begins, so each keeps the two fields of its own beginning.
 """
 
 from typing import Any

@@ -194,13 +194,9 @@ def exact_kernel(shape: tuple[int, int], psi: float, name: KernelName = "paper")
     return kernel
 
 
-def coupling(shape: tuple[int, int], name: KernelName = "paper", angles: int = ANGLES) -> float:
-    """Mean-field coupling alpha = 1/2 < sum_{j != i} G_ij^2 >_psi (Ozawa & Biroli, SI eq. 26); 0.1101 at L = 64."""
-    total = 0.0
-    for psi in (np.arange(angles) + 0.5) * (0.5 * np.pi / angles):
-        kernel = exact_kernel(shape, psi, name)
-        total += 0.5 * (np.sum(kernel**2) - 1.0)
-    return total / angles
+def exact_kernels(shape: tuple[int, int], name: KernelName = "paper") -> np.ndarray:
+    """G^psi(r) at all `quadrature_angles`, float64 (ANGLES, Lx, Ly): see `exact_kernel`."""
+    return np.stack([exact_kernel(shape, psi, name) for psi in quadrature_angles()])
 
 
 def harmonic_sum(coefficients: np.ndarray, psi: np.ndarray) -> np.ndarray:

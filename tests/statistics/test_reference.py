@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mpiepm.analysis import estimators
+from mpiepm.analysis.errors import jackknife
 from mpiepm.core.jit import njit
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
@@ -82,9 +83,9 @@ def test_event_engine(row: tuple[float, ...]) -> None:
     p, end = p[:origins], end[:origins]
     duration, count = np.diff(time[end], prepend=0.0), np.diff(end, prepend=0)
     measured = [
-        estimators.jackknife(lambda o: estimators.relaxation_time(LAGS, p[o]), origins),
-        estimators.jackknife(lambda o: float(estimators.chi4(p[o], SITES).max()), origins),
-        estimators.jackknife(lambda o: float(duration[o].sum() * SITES / count[o].sum()), origins),
+        jackknife(lambda o: estimators.relaxation_time(LAGS, p[o]), origins),
+        jackknife(lambda o: float(estimators.chi4(p[o], SITES).max()), origins),
+        jackknife(lambda o: float(duration[o].sum() * SITES / count[o].sum()), origins),
     ]
     expected = [(tau, tau_error), (peak, peak_error), (inverse_rate, rate_error)]
     off = [(m.value - v) / np.hypot(m.error, e) for m, (v, e) in zip(measured, expected, strict=True)]
@@ -99,14 +100,15 @@ def test_sweep_engine(row: tuple[float, ...]) -> None:
     samples = [
         measure(parse(
             f"[model]\ntemperature = {temperature}",
-            ["lattice.size=[64, 64]", "run.origins=150", "engine.window=0.1", f"run.seed={seed}"],
+            ["lattice.size=[64, 64]", "run.origins=150", "run.stop_persistence=0.01", "engine.window=0.1",
+             f"run.seed={seed}"],
         ))
         for seed in (1, 2)
     ]  # fmt: skip
     lag = max((s.lag for s in samples), key=len)
     p = np.concatenate([np.pad(np.nan_to_num(s.persistence), ((0, 0), (0, len(lag) - len(s.lag)))) for s in samples])
     duration, events = (np.concatenate([getattr(s, name) for s in samples]) for name in ("duration", "events"))
-    measured = estimators.jackknife(lambda o: estimators.relaxation_time(lag, p[o]), len(p))
+    measured = jackknife(lambda o: estimators.relaxation_time(lag, p[o]), len(p))
     assert abs(measured.value - tau) < 3 * np.hypot(measured.error, tau_error)
-    rate = estimators.jackknife(lambda o: float(duration[o].sum() * SITES / events[o].sum()), len(p))
+    rate = jackknife(lambda o: float(duration[o].sum() * SITES / events[o].sum()), len(p))
     assert abs(rate.value - inverse_rate) < 3 * np.hypot(rate.error, rate_error)

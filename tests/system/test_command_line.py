@@ -40,7 +40,8 @@ ENGINES = {
     "event": ["--set", "engine.name=event"],
     "split": ["--set", "engine.name=split", "--set", "engine.radius=5", "--set", "engine.strip=10", "--set", "engine.window=3"],
     "extremal": ["--set", "engine.name=event", "--set", "engine.dynamics=extremal", "--set", "model.temperature=0",
-                 "--set", "output.lags.first=10", "--set", "output.snapshots=[10]", "--set", "output.avalanches.thresholds=[0.2]"],
+                 "--set", "output.lags.first=10", "--set", "output.snapshots=[10]",
+                 "--set", "output.avalanches.thresholds=[0.2]"],
 }  # fmt: skip
 
 
@@ -140,14 +141,45 @@ def test_layout_of_the_archive(finished: Path) -> None:
 
 
 def test_analyse_figure_and_info(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
-    table = mpiepm(1, "analyse", finished / "run", finished / "run")
-    assert table.returncode == 0
-    for word in ("tau_alpha", "chi4 peak", "yield rate", "events per second"):
+    files = [tmp_path / "numbers.csv", tmp_path / "all.nc"]
+    table = mpiepm(1, "analyse", finished / "run", finished / "event", "--save", files[0], "--save", files[1])
+    assert table.returncode == 0, table.stderr
+    for word in ("tau_alpha", "chi4 peak", "yield rate", "xi_4", "correlation", "events per second"):
         assert table.stdout.count(word) >= 2
+    assert len(files[0].read_text().splitlines()) == 3
+    result = xarray.open_dataset(files[1])
+    assert list(result["engine"].values) == ["sweep", "event"]
+    assert np.all(result["tau_alpha_error"] > 0)
+    assert result["persistence"].sel(state=0).max() <= 1
+    assert result["four_point_structure_factor"].dims == ("state", "map_lag", "shell")
+    twice = mpiepm(1, "analyse", finished / "run", finished / "run")
+    assert twice.returncode == 2
+    assert "the same state point and run.seed = 1" in twice.stderr
     picture = tmp_path / "overview.png"
     assert mpiepm(1, "figure", "overview", finished / "run", "--out", picture).returncode == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "parallel_hdf5" in mpiepm(1, "info").stdout
+
+
+def test_runs_that_were_observed_differently_are_not_averaged(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
+    other = mpiepm(1, "run", finished / "params.toml", "--out", tmp_path / "run", "--set", "run.seed=2",
+                   "--set", "output.lags.per_decade=8")  # fmt: skip
+    assert other.returncode == 0, other.stderr
+    table = mpiepm(1, "analyse", finished / "run", tmp_path / "run")
+    assert table.returncode == 2
+    assert "cannot be averaged, output.lags.per_decade is 16 and 8" in table.stderr
+
+
+def test_theory(mpiepm: Run) -> None:
+    table = mpiepm(1, "theory", "0.1", "--length", "16", "--alpha", "0.11")
+    assert table.returncode == 0, table.stderr
+    assert "sigma_bar = 0.7494" in table.stdout
+    for arguments, message in (
+        (["0.0001"], "T = 0.0001: must be at least 0.0015"), (["0.1", "--alpha", "1"], "--alpha 1: must be above 0 and below")
+    ):
+        wrong = mpiepm(1, "theory", *arguments)
+        assert wrong.returncode == 2
+        assert message in wrong.stderr
 
 
 def test_auto_says_what_it_chose_and_why(finished: Path, mpiepm: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mpiepm.analysis import estimators
+from mpiepm.analysis.errors import jackknife
 from mpiepm.analysis.read import complete
 
 
@@ -25,10 +26,10 @@ def test_chi4_of_independent_sites() -> None:
 
 def test_jackknife_of_a_mean_is_its_standard_error() -> None:
     data = np.random.default_rng(1).normal(size=50)
-    estimate = estimators.jackknife(lambda units: float(data[units].mean()), len(data))
+    estimate = jackknife(lambda units: float(data[units].mean()), len(data))
     assert estimate.value == pytest.approx(data.mean())
     assert estimate.error == pytest.approx(data.std(ddof=1) / np.sqrt(50))
-    assert np.isnan(estimators.jackknife(lambda units: 1.0, 1).error)
+    assert np.isnan(jackknife(lambda units: 1.0, 1).error)
 
 
 def test_origins_that_ended_early_do_not_count_as_relaxed_unless_they_were() -> None:
@@ -40,3 +41,35 @@ def test_origins_that_ended_early_do_not_count_as_relaxed_unless_they_were() -> 
     cut, values = complete(lag, persistence, 0.01)
     assert list(cut) == list(lag)
     assert values[0, 2] == 0.0
+
+
+def test_jackknife_of_correlated_origins() -> None:
+    # AR(1): the variance of the mean of n is larger by (1 + a) / (1 - a) than that of n independent values
+    rng, a, n, chains = np.random.default_rng(3), 0.7, 400, 20
+    data = np.empty((chains, n))
+    data[:, 0] = rng.normal(size=chains) / np.sqrt(1 - a**2)
+    for k in range(1, n):
+        data[:, k] = a * data[:, k - 1] + rng.normal(size=chains)
+    values = data.ravel()
+    estimate = jackknife(lambda o: values[o].mean(), values.size)
+    assert estimate.correlation == pytest.approx((1 + a) / (1 - a), rel=0.3)  # 2.5 standard errors
+    exact = np.sqrt((1 + a) / (1 - a) / (1 - a**2) / values.size)
+    assert estimate.error == pytest.approx(exact, rel=0.15)
+    shuffled = rng.permutation(values)
+    assert jackknife(lambda o: shuffled[o].mean(), values.size).correlation < 1.2
+    curve = jackknife(lambda o: np.stack([values[o], 3 * values[o]], axis=1).mean(axis=0), values.size)
+    assert curve.error == pytest.approx([estimate.error, 3 * estimate.error])
+
+
+def test_correlation_length_of_an_ornstein_zernike_curve() -> None:
+    q = np.arange(1, 33) * 2 * np.pi / 64
+    xi, zero = estimators.correlation_length(q, 50.0 / (1 + (4.0 * q) ** 2))
+    assert (xi, zero) == pytest.approx((4.0, 50.0))
+    assert np.isnan(estimators.correlation_length(q, q)[0])
+
+
+def test_activation_energy_of_an_arrhenius_law() -> None:
+    temperature = np.array([0.01, 0.013, 0.02])
+    fit = estimators.activation_energy(temperature, 3.0 * np.exp(0.14 / temperature), 0.01 * np.exp(0.14 / temperature))
+    assert fit.value == pytest.approx(0.14)
+    assert fit.error > 0

@@ -1,0 +1,91 @@
+"""Run a study: all its series, as many runs at a time as there are cores. Interrupted, it goes on where it was.
+
+    python run/ozawa_biroli_2023/run_all.py [STUDY.toml] [--out DIR] [--processes N]
+
+Runs lie in DIR/SERIES/T<temperature>/seed<number>. A run that is there is left alone, an unfinished one is resumed.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import tomli_w
+
+from mpiepm.core.params import parse
+
+HERE = Path(__file__).parent
+
+
+def points(study: dict, out: Path) -> Iterator[tuple[Path, str]]:
+    """Directory and complete parameter file of every run."""
+    base = tomli_w.dumps(study["base"])
+    for series in study["series"]:
+        for temperature in series["temperatures"]:
+            for seed in range(1, series["seeds"] + 1):
+                overrides = [f"model.temperature={temperature}", f"run.seed={seed}", *series.get("set", [])]
+                params = parse(_replace(base, overrides), overrides, series["name"])
+                yield out / series["name"] / f"T{temperature:g}" / f"seed{seed}", params.to_toml()
+
+
+def _replace(base: str, overrides: list[str]) -> str:
+    """The base without what an override is to replace as a whole: two ends of one thing contradict each other."""
+    values = tomllib.loads(base)
+    if any(override.startswith("run.equilibrate={") for override in overrides):
+        del values["run"]["equilibrate"]
+    return tomli_w.dumps(values)
+
+
+def prepare(texts: list[str]) -> None:
+    """Compile what these runs need, once for all processes."""
+    from mpiepm.warmup import rehearse
+
+    for text in texts:
+        rehearse(parse(text))
+
+
+def perform(folder: Path, text: str) -> str:
+    """One run, in this process; says what was done."""
+    from mpi4py import MPI
+
+    from mpiepm import simulation
+    from mpiepm.engine.layout import slabs
+    from mpiepm.io import rundir
+
+    if rundir.is_finished(folder):
+        rundir.tidy(folder)
+        return "was finished"
+    began = time.monotonic()
+    params, resume = rundir.prepare(folder, parse(text), resume=folder.exists(), overwrite=False)
+    simulation.run(slabs(params, MPI.COMM_SELF), params, folder, resume=resume, quiet=True)
+    return f"{time.monotonic() - began:.1f} s"
+
+
+def main() -> None:
+    """Run what is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, nargs="?", default=HERE / "study.toml")
+    parser.add_argument("--out", type=Path, default=Path("results/ozawa_biroli_2023"))
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    a = parser.parse_args()
+    runs = list(points(tomllib.loads(a.study.read_text()), a.out))
+    todo = [(folder, text) for folder, text in runs if not (folder / "archive.h5").exists()]
+    print(f"{len(runs)} runs, {len(todo)} to do", flush=True)
+    if not todo:
+        return
+    kinds = {str((parse(text).engine, parse(text).model.elasticity)): text for _, text in todo}
+    with ProcessPoolExecutor(a.processes, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(prepare, list(kinds.values())).result()
+        began = time.monotonic()
+        futures = {pool.submit(perform, folder, text): folder for folder, text in todo}
+        for done, future in enumerate(as_completed(futures), 1):
+            left = (time.monotonic() - began) / done * (len(todo) - done)
+            print(f"{futures[future]}: {future.result()}; {len(todo) - done} left, about {left / 60:.0f} min", flush=True)
+
+
+if __name__ == "__main__":
+    main()
