@@ -39,8 +39,8 @@ def analyse(folders: Sequence[Path]) -> xarray.Dataset:
 
 
 def state_point(e: Ensemble) -> xarray.Dataset:
-    """The estimates of one ensemble."""
-    result = xarray.Dataset(coords=_labels(e))
+    """The estimates of one ensemble: its one `state`."""
+    result = xarray.Dataset()
     for name, (needed, units, estimator) in _SCALARS.items():
         if needed in e.data:
             _add(result, name, (), estimator(e), units)
@@ -62,7 +62,7 @@ def state_point(e: Ensemble) -> xarray.Dataset:
                 mean = xarray.DataArray(np.nanmean(e.data[path].astype(float), axis=0), dims=dims, attrs={"units": units})
                 trimmed = {dim: values[: mean.sizes[dim]] for dim, values in coords.items()}
                 result[f"{group}_{name}"] = mean.assign_coords(trimmed)
-    return result
+    return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in _labels(e).items()})
 
 
 # averages per origin; a bin is named by its lower edge

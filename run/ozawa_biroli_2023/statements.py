@@ -1,0 +1,101 @@
+"""What the paper says and what comes out: a Markdown table."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray
+from common import Study, arrhenius, each
+
+from mpiepm.physics.eshelby import exact_kernels
+from mpiepm.theory import mean_field
+
+
+def table(study: Study) -> None:
+    """Print and keep it beside the figures."""
+    lines = ["| paper | here |", "|---|---|", *(f"| {says} | {ours} |" for says, ours in rows(study))]
+    lines += ["", *values(study)]
+    study.out.mkdir(parents=True, exist_ok=True)
+    (study.out / "numbers.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines), flush=True)
+
+
+def rows(study: Study) -> Iterator[tuple[str, str]]:
+    """Statement, numbers."""
+    cold, other, isolated = study.estimates("L64"), study.estimates("L128"), study.estimates("isolated")
+    alpha = mean_field.coupling(exact_kernels((64, 64)))
+    edge, energy = mean_field.edge_of_coupling(alpha), mean_field.activation_energy(alpha)
+    yield "alpha = 0.110, sigma_bar = 0.749 (eqs. 26, 33)", f"{alpha:.4f}, {edge:.4f}"
+    fits = {name: arrhenius(cold, name, 0.0129) for name in ("tau_alpha", "tau_stress", "inverse_yield_rate")}
+    beyond = arrhenius(cold, "tau_alpha", 0.0, 0.0101)
+    yield (
+        "tau_alpha Arrhenius at low T, barrier near (1 - sigma_bar)^1.5",
+        f"{fits['tau_alpha'][0]:.4f} +- {fits['tau_alpha'][1]:.4f} for T = 0.018 ... 0.013, "
+        f"{beyond[0]:.4f} +- {beyond[1]:.4f} for T = 0.010 ... 0.005; theory at T -> 0: {energy:.4f}",
+    )
+    stress = mean_field.activation_stress(fits["tau_alpha"][0])
+    yield "sigma_bar^act near sigma_bar (arrows of figure 4)", f"{stress:.3f}; {edge:.3f}"
+    yield (
+        "the three times have the same activation energy",
+        "P {:.4f} +- {:.4f}, C_s {:.4f} +- {:.4f}, 1/Gamma {:.4f} +- {:.4f}".format(
+            *(x for name in fits for x in fits[name][:2])
+        ),
+    )
+    step, step_error = local_barriers(isolated, "tau_alpha")
+    yield "without elasticity the barrier tends to 1", ", ".join(
+        f"{e:.3f} +- {s:.3f} ({a:g} ... {b:g})"
+        for e, s, a, b in zip(step, step_error, isolated.temperature.values, isolated.temperature.values[1:], strict=False)
+    )
+    yield "chi4 peak ~ 1/T at low T", "peak T: " + ", ".join(
+        "{:.2f} +- {:.2f} (T = {:g})".format(*(float(x) for x in (
+            s.chi4_peak * s.temperature, s.chi4_peak_error * s.temperature, s.temperature)))
+        for s, t in each(cold)
+        if t < 0.031
+    )
+    yield "no finite-size effect between L = 64 and 128", "differences / standard errors, tau_alpha and chi4: " + ", ".join(
+        f"{difference(cold, other, 'tau_alpha', t):+.1f} and {difference(cold, other, 'chi4_peak', t):+.1f} (T = {t:g})"
+        for t in cold.temperature.values
+    )
+    early, late = (study.estimates(name).isel(state=0) for name in sorted(p.name for p in study.runs.glob("wait-*"))[-2:])
+    yield "no waiting-time dependence after 1e7 sweeps", (
+        f"tau_alpha {float(early.tau_alpha):.4g} +- {float(early.tau_alpha_error):.2g} and {float(late.tau_alpha):.4g} +- "
+        f"{float(late.tau_alpha_error):.2g}; chi4 peak {float(early.chi4_peak):.0f} +- {float(early.chi4_peak_error):.0f} and "
+        f"{float(late.chi4_peak):.0f} +- {float(late.chi4_peak_error):.0f}"
+    )
+    coldest = cold.isel(state=-1)
+    theory = mean_field.low_temperature_density(coldest.stress.values, alpha)
+    gap = np.abs(coldest.stress_density.values - theory)
+    worst = int(np.argmax(gap))
+    yield f"P(sigma) at the lowest T agrees with eq. 32 (here T = {float(coldest.temperature):g})", (
+        f"largest deviation {gap[worst]:.3f} at sigma = {float(coldest.stress[worst]):.2f} (P there {theory[worst]:.3f}, "
+        f"largest P {theory.max():.3f})"
+    )
+    yield "C_p and P decay alike, C_s a little faster", "tau by C_p / by P and by C_s / by P: " + ", ".join(
+        f"{float(s.tau_plastic / s.tau_alpha):.3f}, {float(s.tau_stress / s.tau_alpha):.3f} (T = {float(s.temperature):g})"
+        for s, _ in each(cold)
+    )
+
+
+def local_barriers(values: xarray.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """d ln tau / d(1/T) between neighbouring temperatures, and standard errors."""
+    x, y = 1 / values.temperature.values, np.log(values[name].values)
+    error = values[f"{name}_error"].values / values[name].values
+    return np.diff(y) / np.diff(x), np.hypot(error[1:], error[:-1]) / np.diff(x)
+
+
+def difference(one: xarray.Dataset, other: xarray.Dataset, name: str, temperature: float) -> float:
+    """Other minus one at a temperature, in combined standard errors."""
+    a, b = (v.isel(state=int(np.argmin(np.abs(v.temperature.values - temperature)))) for v in (one, other))
+    return float((b[name] - a[name]) / np.hypot(a[f"{name}_error"], b[f"{name}_error"]))
+
+
+def values(study: Study) -> Iterator[str]:
+    """Table of all state points."""
+    yield "| L | T | tau_alpha | by C_s | 1/Gamma | chi4 peak | xi_4 | origins, their correlation |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for series in ("L64", "L128", "L256"):
+        result = study.estimates(series)
+        for s, t in each(result):
+            cells = [f"{float(s[n]):.4g} +- {float(s[f'{n}_error']):.2g}" for n in
+                     ("tau_alpha", "tau_stress", "inverse_yield_rate", "chi4_peak", "xi4")]  # fmt: skip
+            cells += [f"{int(s.origins)}, {float(s.tau_alpha_correlation):.1f}"]
+            yield f"| {int(s.lx)} | {t:g} | {' | '.join(cells)} |"
