@@ -11,8 +11,6 @@ import numpy as np
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.read import Ensemble
 
-LARGEST_Q = 0.6  # 1/site: wave vectors that the fit of xi_4 uses
-
 
 def chi4(persistence: np.ndarray, sites: int) -> np.ndarray:
     """chi4 at every lag, from P of every origin (origin, lag), unbiased in the number of independent origins."""
@@ -42,19 +40,9 @@ def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5
     return crossing(lag, persistence.mean(axis=0), level)
 
 
-def correlation_length(wave_number: np.ndarray, structure_factor: np.ndarray) -> tuple[float, float]:
-    """xi_4 and S4(q -> 0) from S4 = S0 / (1 + (q xi)^2) (Ornstein-Zernike), fitted to shells of q <= LARGEST_Q.
-
-    Least squares of 1 / S4, each shell with the weight of its number of wave vectors times S4^2. NaN if S4 does not fall.
-    """
-    few = (wave_number <= LARGEST_Q) & (structure_factor > 0.0)
-    if np.count_nonzero(few) < 2:
-        return float("nan"), float("nan")
-    q, s = wave_number[few], structure_factor[few]
-    slope, intercept = np.polyfit(q**2, 1.0 / s, 1, w=s * np.sqrt(q))
-    if slope <= 0.0 or intercept <= 0.0:
-        return float("nan"), float("nan")
-    return float(np.sqrt(slope / intercept)), float(1.0 / intercept)
+def correlation_length(zero: float, first: float, wave_number: float) -> float:
+    """Second-moment xi of a structure factor: S(q) = S(0) / (1 + (q xi)^2) through S(0) and S at the smallest q; NaN if not."""
+    return float(np.sqrt(zero / first - 1.0) / wave_number) if 0.0 < first < zero else float("nan")
 
 
 def activation_energy(temperature: np.ndarray, time: np.ndarray, error: np.ndarray) -> Estimate:
@@ -112,13 +100,22 @@ def inverse_yield_rate(e: Ensemble) -> Estimate:
 
 
 def xi4(e: Ensemble) -> Estimate:
-    """Dynamic correlation length at the recorded lag nearest to tau_alpha, lattice constants."""
+    """Dynamic correlation length at the recorded lag nearest to tau_alpha, lattice constants.
+
+    From chi4, which is S4 at q = 0, and S4 of the first shell.
+    """
     tau, lag = relaxation_time(e.lag, e.persistence), e.data["four_point/lag"]
     if not np.isfinite(tau):
         return Estimate(float("nan"), float("nan"))
     k = int(np.argmin(np.abs(np.log(lag / tau))))
-    shells, q = e.data["four_point/structure_factor"][:, k], e.data["four_point/wave_number"]
-    return jackknife(lambda o: correlation_length(q, shells[o].mean(axis=0))[0], e.origins)
+    same = int(np.argmin(np.abs(np.log(e.lag / lag[k]))))
+    first, q = e.data["four_point/structure_factor"][:, k, 0], float(e.data["four_point/wave_number"][0])
+
+    def estimate(origins: np.ndarray) -> float:
+        zero = float(chi4(e.persistence[origins, same : same + 1], e.sites)[0])
+        return correlation_length(zero, float(first[origins].mean()), q)
+
+    return jackknife(estimate, e.origins)
 
 
 def stress_density(e: Ensemble, origins: np.ndarray) -> np.ndarray:
