@@ -13,10 +13,10 @@ from mpiepm.analysis.read import Ensemble
 
 
 def chi4(persistence: np.ndarray, sites: int) -> np.ndarray:
-    """chi4 at every lag, from P of every origin (origin, lag), unbiased in the number of independent origins."""
+    """chi4 at every lag, from P of every origin (origin, lag; NaN: not known), unbiased for independent origins."""
     if len(persistence) < 2:
         return np.full(persistence.shape[1], np.nan)
-    result: np.ndarray = sites * persistence.var(axis=0, ddof=1)
+    result: np.ndarray = sites * np.nanvar(persistence, axis=0, ddof=1)
     return result
 
 
@@ -37,7 +37,7 @@ def crossing(lag: np.ndarray, mean: np.ndarray, level: float = 0.5) -> float:
 
 def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5) -> float:
     """Lag at which the mean over origins of P (origin, lag) falls to `level`; see `crossing`."""
-    return crossing(lag, persistence.mean(axis=0), level)
+    return crossing(lag, np.nanmean(persistence, axis=0), level)
 
 
 def correlation_length(zero: float, first: float, wave_number: float) -> float:
@@ -61,16 +61,18 @@ def tau_alpha(e: Ensemble) -> Estimate:
 
 
 def stress_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
-    """C_s (lag,) of some origins (SI eq. 17), at the lags that all origins reached."""
+    """C_s (lag,) of some origins (SI eq. 17), at the lags of P."""
     product, square = e.data["correlations/stress_product"][origins], e.data["correlations/stress_square"][origins]
-    mean: np.ndarray = product[:, : len(e.lag)].mean(axis=0) / square.mean()
-    return mean
+    product = product[:, : len(e.lag)]
+    known = ~np.isnan(product)
+    ratio: np.ndarray = np.nansum(product, axis=0) / (known * square[:, None]).sum(axis=0)
+    return ratio
 
 
 def plastic_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
-    """C_p (lag,) of some origins (SI eq. 18), at the lags that all origins reached."""
-    mean: np.ndarray = e.data["correlations/plastic"][origins][:, : len(e.lag)].mean(axis=0)
-    return mean
+    """C_p (lag,) of some origins (SI eq. 18), at the lags of P."""
+    values = e.data["correlations/plastic"][origins][:, : len(e.lag)]
+    return np.nanmean(values, axis=0)
 
 
 def tau_stress(e: Ensemble) -> Estimate:
@@ -113,7 +115,7 @@ def xi4(e: Ensemble) -> Estimate:
 
     def estimate(origins: np.ndarray) -> float:
         zero = float(chi4(e.persistence[origins, same : same + 1], e.sites)[0])
-        return correlation_length(zero, float(first[origins].mean()), q)
+        return correlation_length(zero, float(np.nanmean(first[origins])), q)
 
     return jackknife(estimate, e.origins)
 

@@ -124,13 +124,16 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
 
 
 def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lags and P without gaps, from P of origins that ended at different lags (NaN from there on), each below `stop`.
+    """Lags and P, from P of origins that ended at different lags (NaN from there on), each below `stop`.
 
     What little was left of P where `stop` is small counts as 0; otherwise only the lags that all origins reached are kept.
+    Durations that do not depend on P (stop = 1) allow for averages over the origins that are there: then it is the lags that at
+    least half of the origins reached, with NaN where one did not.
     """
     if stop <= _SMALL:
         return lag, np.nan_to_num(persistence, nan=0.0)
-    reached = ~np.isnan(persistence).any(axis=0)
+    share = (~np.isnan(persistence)).mean(axis=0)
+    reached = share >= (1.0 if stop < 1.0 else 0.5)
     return lag[reached], persistence[:, reached]
 
 

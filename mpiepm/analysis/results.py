@@ -46,7 +46,7 @@ def state_point(e: Ensemble) -> xarray.Dataset:
             _add(result, name, (), estimator(e), units)
     result = result.assign_coords(lag=e.lag)
     result["lag"].attrs["units"] = "sweeps"
-    _add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
+    _add(result, "persistence", ("lag",), jackknife(lambda o: np.nanmean(e.persistence[o], axis=0), e.origins))
     _add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))
     if "correlations/plastic" in e.data:
         for name, curve in (("stress", estimators.stress_correlation), ("plastic", estimators.plastic_correlation)):

@@ -41,6 +41,11 @@ def test_origins_that_ended_early_do_not_count_as_relaxed_unless_they_were() -> 
     cut, values = complete(lag, persistence, 0.01)
     assert list(cut) == list(lag)
     assert values[0, 2] == 0.0
+    # origins of given durations: averages over those that are there, as long as half of them are
+    cut, values = complete(lag, persistence, 1.0)
+    assert list(cut) == list(lag)
+    assert estimators.relaxation_time(cut, values, 0.3) == pytest.approx(2.0 * 1.5 ** ((0.375 - 0.3) / (0.375 - 0.25)))
+    assert list(complete(lag, np.vstack([persistence, persistence[:1]]), 1.0)[0]) == [1.0, 2.0]
 
 
 def test_jackknife_of_correlated_origins() -> None:
