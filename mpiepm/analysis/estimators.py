@@ -72,7 +72,8 @@ def stress_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
 def plastic_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
     """C_p (lag,) of some origins (SI eq. 18), at the lags of P."""
     values = e.data["correlations/plastic"][origins][:, : len(e.lag)]
-    return np.nanmean(values, axis=0)
+    mean: np.ndarray = np.nanmean(values, axis=0)
+    return mean
 
 
 def tau_stress(e: Ensemble) -> Estimate:
