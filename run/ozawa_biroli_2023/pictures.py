@@ -39,7 +39,7 @@ def figure_5(study: Study) -> None:
     figure, axes = panels(3, height=3.0)
     for ax, (psi, label) in zip(axes, ((0.0, "0"), (0.3, "0.3"), (np.pi / 4, r"\pi/4")), strict=True):
         kernel = np.fft.fftshift(exact_kernel((64, 64), psi))
-        picture = ax.imshow(kernel.T, cmap="RdBu_r", vmin=-0.05, vmax=0.05, origin="lower", extent=(-32, 32, -32, 32))
+        picture = ax.imshow(kernel.T, cmap="RdBu_r", vmin=-0.05, vmax=0.05, origin="lower", extent=(-32.5, 31.5, -32.5, 31.5))
         ax.set(title=rf"$\psi = {label}$", xlim=(-12, 12), ylim=(-12, 12), xlabel="$x$", ylabel="$y$")
     figure.colorbar(picture, ax=axes, shrink=0.8, label=r"$G^\psi$", extend="both")
     study.save(figure, "figure-05")
