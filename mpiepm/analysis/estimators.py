@@ -11,6 +11,8 @@ import numpy as np
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.read import Ensemble
 
+LARGEST_Q = 0.25  # 1/site: wave vectors that the fit of xi_4 uses; the first shell of a smaller lattice in any case
+
 
 def chi4(persistence: np.ndarray, sites: int) -> np.ndarray:
     """chi4 at every lag, from P of every origin (origin, lag; NaN: not known), unbiased for independent origins."""
@@ -40,9 +42,20 @@ def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5
     return crossing(lag, np.nanmean(persistence, axis=0), level)
 
 
-def correlation_length(zero: float, first: float, wave_number: float) -> float:
-    """Second-moment xi of a structure factor: S(q) = S(0) / (1 + (q xi)^2) through S(0) and S at the smallest q; NaN if not."""
-    return float(np.sqrt(zero / first - 1.0) / wave_number) if 0.0 < first < zero else float("nan")
+def correlation_length(zero: float, shells: np.ndarray, wave_number: np.ndarray) -> float:
+    """xi of S(q) = S(0) / (1 + (q xi)^2) (Ornstein-Zernike), from S(0) and the shells (n,) of q <= LARGEST_Q; NaN if it grows.
+
+    Least squares of 1 / S against q^2, where a mean over m wave vectors knows S up to a factor 1 +- 1 / sqrt(m); shell k
+    has about 2 pi k of them.
+    """
+    few = max(1, int(np.count_nonzero(wave_number <= LARGEST_Q)))
+    s = np.concatenate([[zero], shells[:few]])
+    q = np.concatenate([[0.0], wave_number[:few]])
+    if not np.all(s > 0.0):
+        return float("nan")
+    vectors = np.concatenate([[1.0], 2 * np.pi * np.arange(1, few + 1)])
+    slope, intercept = np.polyfit(q**2, 1.0 / s, 1, w=s * np.sqrt(vectors))
+    return float(np.sqrt(slope / intercept)) if slope > 0.0 and intercept > 0.0 else float("nan")
 
 
 def activation_energy(temperature: np.ndarray, time: np.ndarray, error: np.ndarray) -> Estimate:
@@ -105,18 +118,18 @@ def inverse_yield_rate(e: Ensemble) -> Estimate:
 def xi4(e: Ensemble) -> Estimate:
     """Dynamic correlation length at the recorded lag nearest to tau_alpha, lattice constants.
 
-    From chi4, which is S4 at q = 0, and S4 of the first shell.
+    S4 at q = 0 is chi4.
     """
     tau, lag = relaxation_time(e.lag, e.persistence), e.data["four_point/lag"]
     if not np.isfinite(tau):
         return Estimate(float("nan"), float("nan"))
     k = int(np.argmin(np.abs(np.log(lag / tau))))
     same = int(np.argmin(np.abs(np.log(e.lag / lag[k]))))
-    first, q = e.data["four_point/structure_factor"][:, k, 0], float(e.data["four_point/wave_number"][0])
+    shells, q = e.data["four_point/structure_factor"][:, k], e.data["four_point/wave_number"]
 
     def estimate(origins: np.ndarray) -> float:
         zero = float(chi4(e.persistence[origins, same : same + 1], e.sites)[0])
-        return correlation_length(zero, float(np.nanmean(first[origins])), q)
+        return correlation_length(zero, np.nanmean(shells[origins], axis=0), q)
 
     return jackknife(estimate, e.origins)
 

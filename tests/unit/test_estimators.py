@@ -66,10 +66,11 @@ def test_jackknife_of_correlated_origins() -> None:
     assert curve.error == pytest.approx([estimate.error, 3 * estimate.error])
 
 
-def test_correlation_length_of_an_ornstein_zernike_curve() -> None:
-    q = 2 * np.pi / 64
+@pytest.mark.parametrize("length", [16, 64, 256])
+def test_correlation_length_of_an_ornstein_zernike_curve(length: int) -> None:
+    q = 2 * np.pi / length * np.arange(1, length // 2)
     assert estimators.correlation_length(50.0, 50.0 / (1 + (4.0 * q) ** 2), q) == pytest.approx(4.0)
-    assert np.isnan(estimators.correlation_length(1.0, 2.0, q))
+    assert np.isnan(estimators.correlation_length(1.0, 1.0 + q, q))
 
 
 def test_activation_energy_of_an_arrhenius_law() -> None:
