@@ -15,7 +15,7 @@ from mpiepm.analysis.results import analyse
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"  # told apart by everyone (Okabe and Ito)
 PAPER = (0.1, 0.06, 0.04, 0.03, 0.025, 0.02, 0.018, 0.015, 0.013)         # the temperatures of the paper
-LOW = 0.0181                                                              # its lowest ones: fits start here
+COLDEST = (0.0129, 0.0181)                                                # between these, its lowest ones: for fits
 mpl.rcParams.update({"font.size": 9, "axes.labelsize": 10, "legend.fontsize": 7, "legend.frameon": False,
                      "xtick.direction": "in", "ytick.direction": "in", "savefig.dpi": 140})  # fmt: skip
 
@@ -79,7 +79,14 @@ def points(ax: Axes, x: xarray.DataArray, values: xarray.Dataset, name: str, fmt
     ax.errorbar(x, values[name], values[f"{name}_error"], fmt=fmt, ms=4, lw=1, capsize=2, **style)
 
 
-def arrhenius(values: xarray.Dataset, name: str, lowest: float = 0.0, highest: float = LOW) -> tuple[float, float, float]:
+def local_barriers(values: xarray.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """d ln tau / d(1/T) of a time between neighbouring temperatures, and standard errors."""
+    x, y = 1 / values.temperature.values, np.log(values[name].values)
+    error = values[f"{name}_error"].values / values[name].values
+    return np.diff(y) / np.diff(x), np.hypot(error[1:], error[:-1]) / np.diff(x)
+
+
+def arrhenius(values: xarray.Dataset, name: str, lowest: float, highest: float) -> tuple[float, float, float]:
     """Activation energy, its standard error and ln of the prefactor of a time, for lowest < T < highest."""
     cold = values.where((values.temperature < highest) & (values.temperature > lowest) & np.isfinite(values[name]), drop=True)
     fit = activation_energy(cold.temperature.values, cold[name].values, cold[f"{name}_error"].values)

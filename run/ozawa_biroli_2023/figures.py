@@ -12,10 +12,26 @@ from pathlib import Path
 import numpy as np
 import pictures
 import statements
-from common import BLACK, BLUE, GREEN, ORANGE, PAPER, Study, arrhenius, colour, curve, each, panels, points
+from common import (
+    BLACK,
+    BLUE,
+    COLDEST,
+    GREEN,
+    ORANGE,
+    PAPER,
+    Study,
+    arrhenius,
+    colour,
+    curve,
+    each,
+    local_barriers,
+    panels,
+    points,
+)
 
 from mpiepm.theory import mean_field, noninteracting
 from mpiepm.theory.relaxation import half_time
+from mpiepm.theory.stationary import effective_barrier, stationary
 
 ALPHA = 0.110
 KNOWN_TIME = r"$t$ (sweeps)"
@@ -27,13 +43,13 @@ def figure_1(study: Study) -> None:
     elastic, isolated = study.estimates("L64"), study.estimates("isolated")
     for state, t in each(elastic):
         curve(left, state, "persistence", color=colour(t), lw=1, ls="-" if t in PAPER else ":", label=f"{t:g}")
-    left.set(xscale="log", xlabel=KNOWN_TIME, ylabel=r"$\langle P(t) \rangle$", ylim=(0, 1.02))
-    left.legend(title="$T$", ncols=2, loc="lower left")
+    left.set(xscale="log", xlabel=KNOWN_TIME, ylabel=r"$\langle P(t) \rangle$", ylim=(0, 1.02), xlim=(0.1, 1e19))
+    left.legend(title="$T$", loc="center right")
     points(right, 1 / elastic.temperature, elastic, "tau_alpha", "o", color=BLUE, label="elastic")
     points(right, 1 / isolated.temperature, isolated, "tau_alpha", "s", color=ORANGE, mfc="none", label="no elasticity")
     fine = np.linspace(1 / 0.1, 1 / isolated.temperature.values.min(), 12)
     right.plot(fine, [isolated_time(1 / x) for x in fine], color=ORANGE, lw=0.8, label="closed form")
-    energy, _, offset = arrhenius(elastic, "tau_alpha")
+    energy, _, offset = arrhenius(elastic, "tau_alpha", *COLDEST)
     x = np.array([20.0, 1.05 / elastic.temperature.values.min()])
     right.plot(x, np.exp(offset + energy * x), "--", color=BLACK, lw=0.8, label=rf"$\Delta E$ = {energy:.3f}")
     right.set(yscale="log", xlabel="$1/T$", ylabel=r"$\tau_\alpha$ (sweeps)", ylim=(1, 1e15))
@@ -70,7 +86,7 @@ def figure_4(study: Study) -> None:
         ax.plot(state.stress, state.stress_density, color=colour(t), lw=1, ls="-" if t in PAPER else ":", label=f"{t:g}")
     ax.plot(elastic.stress, mean_field.low_temperature_density(elastic.stress.values, ALPHA), "--", color=BLACK, lw=1,
             label="theory")  # fmt: skip
-    stress = mean_field.activation_stress(arrhenius(elastic, "tau_alpha")[0])
+    stress = mean_field.activation_stress(arrhenius(elastic, "tau_alpha", *COLDEST)[0])
     for place in (stress, -stress):
         ax.annotate("", (place, 0.0), (place, 0.25), arrowprops={"arrowstyle": "->"})
     ax.set(xlabel=r"$\sigma$", ylabel=r"$P(\sigma)$", xlim=(-1.5, 1.5), ylim=(0, None))
@@ -142,21 +158,20 @@ def figure_9(study: Study) -> None:
 
 
 def figure_12(study: Study) -> None:
-    """Beyond the paper: correlation length, and the activation energy between neighbouring temperatures."""
+    """Beyond the paper: correlation length, and the activation energy of 1/Gamma between neighbouring temperatures."""
     figure, (left, right) = panels(2)
     for name, fmt, c in (("L64", "o", BLUE), ("L128", "s", ORANGE), ("L256", "^", GREEN)):
         values = study.estimates(name)
         points(left, 1 / values.temperature, values, "xi4", fmt, color=c, mfc="none", label=f"$L$ = {name[1:]}")
-    values = study.estimates("L64")
-    x = 1 / values.temperature.values
-    for name, fmt, c, label in (("tau_alpha", "o", BLUE, r"$\tau_\alpha$"), ("inverse_yield_rate", "^", BLACK, r"$1/\Gamma$")):
-        y, error = np.log(values[name].values), values[f"{name}_error"].values / values[name].values
-        step = np.diff(x)
-        right.errorbar(0.5 * (x[1:] + x[:-1]), np.diff(y) / step, np.hypot(error[1:], error[:-1]) / step, fmt=fmt, ms=4, lw=1,
-                       color=c, mfc="none", label=label)  # fmt: skip
-    right.axhline(mean_field.activation_energy(ALPHA), color=BLACK, lw=0.8, ls="--", label=r"$(1 - \bar\sigma)^{3/2}$")
+        x = 1 / values.temperature.values
+        barrier, error = local_barriers(values, "inverse_yield_rate")
+        middle = 0.5 * (x[1:] + x[:-1])
+        right.errorbar(middle, barrier, error, fmt=fmt, ms=4, lw=1, color=c, mfc="none", label=f"$L$ = {name[1:]}")
+    inverse = np.linspace(15.0, 200.0, 12)
+    right.plot(inverse, [effective_barrier(stationary(ALPHA, 1 / x)) for x in inverse], color=BLACK, lw=0.8, label="mean field")
+    right.axhline(mean_field.activation_energy(ALPHA), color=BLACK, lw=0.8, ls="--", label=r"$T \to 0$")
     left.set(xlabel="$1/T$", ylabel=r"$\xi_4(\tau_\alpha)$", ylim=(0, None))
-    right.set(xlabel="$1/T$", ylabel=r"$\Delta \ln \tau / \Delta (1/T)$", ylim=(0.1, 0.25))
+    right.set(xlabel="$1/T$", ylabel=r"$\Delta \ln (1/\Gamma) / \Delta (1/T)$", ylim=(0.11, 0.20))
     left.legend(loc="upper left")
     right.legend(loc="upper right")
     study.save(figure, "figure-12")

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import xarray
-from common import Study, arrhenius, each
+from common import COLDEST, Study, arrhenius, each, local_barriers
 
 from mpiepm.physics.eshelby import exact_kernels
 from mpiepm.theory import mean_field
+from mpiepm.theory.stationary import effective_barrier, stationary
 
 
 def table(study: Study) -> None:
@@ -25,20 +26,26 @@ def rows(study: Study) -> Iterator[tuple[str, str]]:
     alpha = mean_field.coupling(exact_kernels((64, 64)))
     edge, energy = mean_field.edge_of_coupling(alpha), mean_field.activation_energy(alpha)
     yield "alpha = 0.110, sigma_bar = 0.749 (eqs. 26, 33)", f"{alpha:.4f}, {edge:.4f}"
-    fits = {name: arrhenius(cold, name, 0.0129) for name in ("tau_alpha", "tau_stress", "inverse_yield_rate")}
-    beyond = arrhenius(cold, "tau_alpha", 0.0, 0.0101)
+    times = ("tau_alpha", "tau_stress", "inverse_yield_rate")
+    fits = {name: arrhenius(cold, name, *COLDEST) for name in times}
     yield (
         "tau_alpha Arrhenius at low T, barrier near (1 - sigma_bar)^1.5",
-        f"{fits['tau_alpha'][0]:.4f} +- {fits['tau_alpha'][1]:.4f} for T = 0.018 ... 0.013, "
-        f"{beyond[0]:.4f} +- {beyond[1]:.4f} for T = 0.010 ... 0.005; theory at T -> 0: {energy:.4f}",
+        f"{pair(fits['tau_alpha'])} for T = 0.018 ... 0.013; theory at T -> 0: {energy:.4f}",
+    )
+    beyond = "; ".join(
+        f"L = {int(v.lx[0])}: " + ", ".join(pair(arrhenius(v, name, 0.0, 0.0101)) for name in (times[0], times[2]))
+        for v in (cold, other)
+    )
+    middle = effective_barrier(stationary(alpha, 0.0067))
+    yield (
+        "(not in the paper) barriers of tau_alpha and of 1/Gamma for T = 0.010 ... 0.005",
+        f"{beyond}; mean field there: {middle:.4f}",
     )
     stress = mean_field.activation_stress(fits["tau_alpha"][0])
     yield "sigma_bar^act near sigma_bar (arrows of figure 4)", f"{stress:.3f}; {edge:.3f}"
     yield (
         "the three times have the same activation energy",
-        "P {:.4f} +- {:.4f}, C_s {:.4f} +- {:.4f}, 1/Gamma {:.4f} +- {:.4f}".format(
-            *(x for name in fits for x in fits[name][:2])
-        ),
+        ", ".join(f"{label} {pair(fits[name])}" for label, name in zip(("P", "C_s", "1/Gamma"), times, strict=True)),
     )
     step, step_error = local_barriers(isolated, "tau_alpha")
     yield "without elasticity the barrier tends to 1", ", ".join(
@@ -75,11 +82,9 @@ def rows(study: Study) -> Iterator[tuple[str, str]]:
     )
 
 
-def local_barriers(values: xarray.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """d ln tau / d(1/T) between neighbouring temperatures, and standard errors."""
-    x, y = 1 / values.temperature.values, np.log(values[name].values)
-    error = values[f"{name}_error"].values / values[name].values
-    return np.diff(y) / np.diff(x), np.hypot(error[1:], error[:-1]) / np.diff(x)
+def pair(fit: tuple[float, float, float]) -> str:
+    """Barrier and its standard error."""
+    return f"{fit[0]:.4f} +- {fit[1]:.4f}"
 
 
 def difference(one: xarray.Dataset, other: xarray.Dataset, name: str, temperature: float) -> float:
