@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "analyse", help="relaxation times, chi4 peak, yield rate, correlation length",
         description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "
         "that account for the correlation of origins.",
-    )  # fmt: skip  # fmt: skip
+    )  # fmt: skip
     analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
     analyse.add_argument("--save", type=Path, action="append", default=[], metavar="FILE",
                          help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip

@@ -36,6 +36,7 @@ from mpiepm.observe.waiting_times import WaitingTimes
 from mpiepm.physics.state import State
 from mpiepm.progress import Progress
 
+EQUILIBRATION_STOPS = LogSpaced(0.1, 16)  # when the run asks whether it is over: not a matter of what is observed
 HEARTBEAT = 1.0  # seconds of wall clock between looks at the clock, roughly
 
 
@@ -159,7 +160,10 @@ class Simulation:
         """The next time at which an observer looks or the phase may end: a boundary of the engine."""
         now = self.state.time
         times = [observer.schedule.after(now) for observer in self.observers]
-        limit = self.params.run.equilibrate.time if self.phases.origin == EQUILIBRATION else self.spacing
+        limit = self.spacing
+        if self.phases.origin == EQUILIBRATION:
+            times.append(EQUILIBRATION_STOPS.after(now))
+            limit = self.params.run.equilibrate.time
         if limit is not None and limit > now:
             times.append(limit)
         return self.engine.boundary(min(times))
@@ -170,7 +174,7 @@ class Simulation:
         if self.phases.origin == EQUILIBRATION:
             if run.equilibrate.time is not None:
                 return state.time >= self.engine.boundary(run.equilibrate.time)
-            return state.events >= (run.equilibrate.events_per_site or 0.0) * self.domain.sites
+            return self.phases.history[-1][1] >= (run.equilibrate.events_per_site or 0.0) * self.domain.sites
         if self.spacing is not None:
             return state.time >= self.engine.boundary(self.spacing)
         return self.persistence.current < (run.stop_persistence or 0.0)
@@ -196,7 +200,7 @@ class Simulation:
         for observer in self.observers:
             for lag in due(observer.schedule, since, state.time):
                 observer.sample(state, lag, record)
-        if self.phases.origin == EQUILIBRATION:
+        if self.phases.origin == EQUILIBRATION and any(due(EQUILIBRATION_STOPS, since, state.time)):
             self.phases.history.append((state.time, state.events))
         if self.phase_is_over():
             self._next_phase(record)
@@ -220,8 +224,9 @@ class Simulation:
             for observer in self.observers:
                 observer.begin_phase(self.state, origin, ignore)
             self.advance(self.engine.boundary(1.0))
+            self.state.time = max(self.state.time, self.params.output.lags.first)
             for observer in self.observers:
-                observer.sample(self.state, 1.0, ignore)
+                observer.sample(self.state, self.state.time, ignore)
                 observer.end_phase(self.state, ignore)
             self.engine.begin_origin(self.state.time)
             self.state.begin_origin()
@@ -303,6 +308,7 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
     attributes = {
         "mpiepm_version": history[-1]["mpiepm"],
         "status": "finished",
+        "events": simulation.state.events,
         "params": simulation.params.to_toml(),
         "provenance": json.dumps(history, indent=1),
     }

@@ -6,7 +6,8 @@ tau = 1 + 2 sum_n rho(n), found by emcee with a self-consistent window (Sokal). 
 
     error^2 = (n - 1) / n * sum_k (u_k - <u>)^2 * max(1, tau).
 
-Trajectories are strung together: pairs across a joint are uncorrelated, which costs less of tau than a mean for each would.
+Below about 50 tau origins tau comes out too small (`known`). Trajectories are strung together: pairs across a joint are
+uncorrelated, which costs less of tau than a mean for each would.
 """
 
 import logging
@@ -33,6 +34,11 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.5g} +- {self.error:.2g}"
+
+
+def known(estimate: Estimate, units: int) -> bool:
+    """Are there enough origins, 50 tau, to trust tau? If not, tau and with it the error are lower bounds."""
+    return units >= 50 * float(estimate.correlation)
 
 
 def jackknife(estimator: Callable[[np.ndarray], Any], units: int) -> Estimate:

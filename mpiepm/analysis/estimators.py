@@ -15,10 +15,13 @@ LARGEST_Q = 0.25  # 1/site: wave vectors that the fit of xi_4 uses; the first sh
 
 
 def chi4(persistence: np.ndarray, sites: int) -> np.ndarray:
-    """chi4 at every lag, from P of every origin (origin, lag; NaN: not known), unbiased for independent origins."""
+    """chi4 at every lag, from P of every origin (origin, lag).
+
+    Unbiased for independent origins; a correlation of tau origins makes it too small by about (tau - 1) / (n - 1).
+    """
     if len(persistence) < 2:
         return np.full(persistence.shape[1], np.nan)
-    result: np.ndarray = sites * np.nanvar(persistence, axis=0, ddof=1)
+    result: np.ndarray = sites * persistence.var(axis=0, ddof=1)
     return result
 
 
@@ -39,22 +42,19 @@ def crossing(lag: np.ndarray, mean: np.ndarray, level: float = 0.5) -> float:
 
 def relaxation_time(lag: np.ndarray, persistence: np.ndarray, level: float = 0.5) -> float:
     """Lag at which the mean over origins of P (origin, lag) falls to `level`; see `crossing`."""
-    return crossing(lag, np.nanmean(persistence, axis=0), level)
+    return crossing(lag, persistence.mean(axis=0), level)
 
 
-def correlation_length(zero: float, shells: np.ndarray, wave_number: np.ndarray) -> float:
+def correlation_length(zero: float, shells: np.ndarray, wave_number: np.ndarray, vectors: np.ndarray) -> float:
     """xi of S(q) = S(0) / (1 + (q xi)^2) (Ornstein-Zernike), from S(0) and the shells (n,) of q <= LARGEST_Q; NaN if it grows.
 
-    Least squares of 1 / S against q^2, where a mean over m wave vectors knows S up to a factor 1 +- 1 / sqrt(m); shell k
-    has about 2 pi k of them.
+    Least squares of 1 / S against q^2, where a mean over m `vectors` knows S up to a factor 1 +- 1 / sqrt(m).
     """
     few = max(1, int(np.count_nonzero(wave_number <= LARGEST_Q)))
-    s = np.concatenate([[zero], shells[:few]])
-    q = np.concatenate([[0.0], wave_number[:few]])
+    s, q, m = (np.concatenate([[first], rest[:few]]) for first, rest in ((zero, shells), (0.0, wave_number), (1.0, vectors)))
     if not np.all(s > 0.0):
         return float("nan")
-    vectors = np.concatenate([[1.0], 2 * np.pi * np.arange(1, few + 1)])
-    slope, intercept = np.polyfit(q**2, 1.0 / s, 1, w=s * np.sqrt(vectors))
+    slope, intercept = np.polyfit(q**2, 1.0 / s, 1, w=s * np.sqrt(m))
     return float(np.sqrt(slope / intercept)) if slope > 0.0 and intercept > 0.0 else float("nan")
 
 
@@ -74,18 +74,15 @@ def tau_alpha(e: Ensemble) -> Estimate:
 
 
 def stress_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
-    """C_s (lag,) of some origins (SI eq. 17), at the lags of P."""
+    """C_s (lag,) of some origins (SI eq. 17), at the lags of P; NaN from where the first of all origins ended."""
     product, square = e.data["correlations/stress_product"][origins], e.data["correlations/stress_square"][origins]
-    product = product[:, : len(e.lag)]
-    known = ~np.isnan(product)
-    ratio: np.ndarray = np.nansum(product, axis=0) / (known * square[:, None]).sum(axis=0)
+    ratio: np.ndarray = product[:, : len(e.lag)].mean(axis=0) / square.mean()
     return ratio
 
 
 def plastic_correlation(e: Ensemble, origins: np.ndarray) -> np.ndarray:
-    """C_p (lag,) of some origins (SI eq. 18), at the lags of P."""
-    values = e.data["correlations/plastic"][origins][:, : len(e.lag)]
-    mean: np.ndarray = np.nanmean(values, axis=0)
+    """C_p (lag,) of some origins (SI eq. 18), at the lags of P; NaN from where the first of all origins ended."""
+    mean: np.ndarray = e.data["correlations/plastic"][origins][:, : len(e.lag)].mean(axis=0)
     return mean
 
 
@@ -104,11 +101,6 @@ def chi4_peak(e: Ensemble) -> Estimate:
     return jackknife(lambda o: float(np.max(chi4(e.persistence[o], e.sites))), e.origins)
 
 
-def chi4_peak_lag(e: Ensemble) -> Estimate:
-    """Lag of the largest chi4, sweeps."""
-    return jackknife(lambda o: float(e.lag[np.argmax(chi4(e.persistence[o], e.sites))]), e.origins)
-
-
 def inverse_yield_rate(e: Ensemble) -> Estimate:
     """1 / Gamma, sweeps per event and site."""
     duration, events = e.data["origins/duration"], e.data["origins/events"]
@@ -116,20 +108,22 @@ def inverse_yield_rate(e: Ensemble) -> Estimate:
 
 
 def xi4(e: Ensemble) -> Estimate:
-    """Dynamic correlation length at the recorded lag nearest to tau_alpha, lattice constants.
+    """Dynamic correlation length at tau_alpha, lattice constants, from chi4, which is S4 at q = 0, and S4 at small q.
 
-    S4 at q = 0 is chi4.
+    Both are interpolated to tau_alpha, linearly in log(lag).
     """
     tau, lag = relaxation_time(e.lag, e.persistence), e.data["four_point/lag"]
-    if not np.isfinite(tau):
+    k = int(np.searchsorted(lag, tau))
+    if not 0 < k < len(lag):
         return Estimate(float("nan"), float("nan"))
-    k = int(np.argmin(np.abs(np.log(lag / tau))))
-    same = int(np.argmin(np.abs(np.log(e.lag / lag[k]))))
-    shells, q = e.data["four_point/structure_factor"][:, k], e.data["four_point/wave_number"]
+    share = np.log(tau / lag[k - 1]) / np.log(lag[k] / lag[k - 1])
+    values = e.data["four_point/structure_factor"]
+    shells = (1.0 - share) * values[:, k - 1] + share * values[:, k]
+    q, vectors = e.data["four_point/wave_number"], e.data["four_point/vectors"]
 
     def estimate(origins: np.ndarray) -> float:
-        zero = float(chi4(e.persistence[origins, same : same + 1], e.sites)[0])
-        return correlation_length(zero, np.nanmean(shells[origins], axis=0), q)
+        zero = float(np.interp(np.log(tau), np.log(e.lag), chi4(e.persistence[origins], e.sites)))
+        return correlation_length(zero, shells[origins].mean(axis=0), q, vectors)
 
     return jackknife(estimate, e.origins)
 

@@ -25,6 +25,7 @@ class Run:
     Attributes
     ----------
     params : nested dictionaries
+    events : on the whole lattice, from the start to the end
     data : path in the archive -> array;  dims : -> names of its dimensions; see docs/archive.md
     """
 
@@ -32,6 +33,7 @@ class Run:
     params: dict[str, Any]
     history: list[dict[str, Any]]
     status: str
+    events: int
     data: dict[str, np.ndarray]
     dims: dict[str, tuple[str, ...]]
 
@@ -111,7 +113,8 @@ def read(folder: Path) -> Run:
     with open_archive(folder) as file:
         params = tomllib.loads(file.attrs["params"])
         file.visititems(collect)
-        return Run(folder, params, json.loads(file.attrs["provenance"]), file.attrs["status"], data, dims)
+        events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
+        return Run(folder, params, json.loads(file.attrs["provenance"]), file.attrs["status"], events, data, dims)
 
 
 def first_event_map(folder: Path, origin: int) -> np.ndarray:
@@ -124,16 +127,13 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
 
 
 def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lags and P, from P of origins that ended at different lags (NaN from there on), each below `stop`.
+    """Lags and P without gaps, from P of origins that ended at different lags (NaN from there on), each below `stop`.
 
     What little was left of P where `stop` is small counts as 0; otherwise only the lags that all origins reached are kept.
-    Durations that do not depend on P (stop = 1) allow for averages over the origins that are there: then it is the lags that at
-    least half of the origins reached, with NaN where one did not.
     """
     if stop <= _SMALL:
         return lag, np.nan_to_num(persistence, nan=0.0)
-    share = (~np.isnan(persistence)).mean(axis=0)
-    reached = share >= (1.0 if stop < 1.0 else 0.5)
+    reached = ~np.isnan(persistence).any(axis=0)
     return lag[reached], persistence[:, reached]
 
 

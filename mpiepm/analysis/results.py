@@ -22,7 +22,6 @@ _SCALARS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name
     "tau_plastic": ("correlations/plastic", "sweeps", estimators.tau_plastic),
     "inverse_yield_rate": ("origins/events", "sweeps", estimators.inverse_yield_rate),
     "chi4_peak": ("persistence/value", "1", estimators.chi4_peak),
-    "chi4_peak_lag": ("persistence/value", "sweeps", estimators.chi4_peak_lag),
     "xi4": ("four_point/structure_factor", "sites", estimators.xi4),
     "stress_variance": ("histograms/stress/counts", "sigma_c^2", estimators.stress_variance),
 }
@@ -46,7 +45,7 @@ def state_point(e: Ensemble) -> xarray.Dataset:
             _add(result, name, (), estimator(e), units)
     result = result.assign_coords(lag=e.lag)
     result["lag"].attrs["units"] = "sweeps"
-    _add(result, "persistence", ("lag",), jackknife(lambda o: np.nanmean(e.persistence[o], axis=0), e.origins))
+    _add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
     _add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))
     if "correlations/plastic" in e.data:
         for name, curve in (("stress", estimators.stress_correlation), ("plastic", estimators.plastic_correlation)):
@@ -56,16 +55,13 @@ def state_point(e: Ensemble) -> xarray.Dataset:
     _add(result, "stress_density", ("stress",), jackknife(lambda o: estimators.stress_density(e, o), e.origins), "1/sigma_c")
     for group, variables in _DISTRIBUTIONS.items():
         for name, dims, units in variables:
-            path = f"{group}/{name}"
-            if path in e.data:
-                coords = {dim: e.data[f"{group}/{source}"] for dim, source in _COORDINATES[group].items() if dim in dims}
-                mean = xarray.DataArray(np.nanmean(e.data[path].astype(float), axis=0), dims=dims, attrs={"units": units})
-                trimmed = {dim: values[: mean.sizes[dim]] for dim, values in coords.items()}
-                result[f"{group}_{name}"] = mean.assign_coords(trimmed)
+            if f"{group}/{name}" in e.data:
+                _add(result, f"{group}_{name}", dims, jackknife(partial(_per_origin, e, group, name), e.origins), units)
+                result = result.assign_coords({dim: _coordinate(e, group, dim, result.sizes[dim]) for dim in dims})
     return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in _labels(e).items()})
 
 
-# averages per origin; a bin is named by its lower edge
+# a bin is named by its lower edge
 _DISTRIBUTIONS: dict[str, list[tuple[str, tuple[str, ...], str]]] = {
     "four_point": [("structure_factor", ("map_lag", "shell"), "1")],
     "clusters": [("number", ("map_lag", "cluster_size"), "1"), ("mean_size", ("map_lag",), "sites"),
@@ -74,12 +70,28 @@ _DISTRIBUTIONS: dict[str, list[tuple[str, tuple[str, ...], str]]] = {
     "avalanches": [("number", ("criterion", "avalanche_size"), "1"), ("duration", ("criterion", "avalanche_size"), "sweeps"),
                    ("extent", ("criterion", "avalanche_size"), "sites"), ("moments", ("criterion", "power"), "1")],
 }  # fmt: skip
-_COORDINATES = {
-    "four_point": {"map_lag": "lag", "shell": "wave_number"},
-    "clusters": {"map_lag": "lag", "cluster_size": "edges"},
-    "waiting_times": {"exchange_time": "edges"},
-    "avalanches": {"avalanche_size": "edges"},
-}
+_SOURCES = {"map_lag": "lag", "shell": "wave_number"}  # of a coordinate; the others are bins, with edges
+
+
+def _per_origin(e: Ensemble, group: str, name: str, origins: np.ndarray) -> np.ndarray:
+    """Mean over some origins; of the durations and extents of avalanches the mean over the avalanches of a bin (NaN: none)."""
+    values = e.data[f"{group}/{name}"][origins].astype(float)
+    if name in ("duration", "extent"):
+        number = e.data[f"{group}/number"][origins].sum(axis=0)
+        ratio: np.ndarray = np.divide(values.sum(axis=0), number, out=np.full(number.shape, np.nan), where=number > 0)
+        return ratio
+    mean: np.ndarray = values.mean(axis=0)
+    return mean
+
+
+def _coordinate(e: Ensemble, group: str, dim: str, length: int) -> np.ndarray:
+    if dim == "criterion":
+        pairs = zip(e.data["avalanches/gap"], e.data["avalanches/threshold"], strict=True)
+        return np.array([f"x0 = {x0:g}" if np.isnan(gap) else f"gap = {gap:g}" for gap, x0 in pairs])
+    if dim == "power":
+        return np.array(["1", "S", "S^2", "S^3", "largest S"])
+    values: np.ndarray = e.data[f"{group}/{_SOURCES.get(dim, 'edges')}"]
+    return values[:length]
 
 
 def _labels(e: Ensemble) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mpiepm.analysis import estimators
-from mpiepm.analysis.errors import Estimate
+from mpiepm.analysis.errors import Estimate, known
 from mpiepm.analysis.read import Ensemble, ensembles, read
 from mpiepm.core.params import ParameterError
 from mpiepm.io import archive, checkpoint, rundir
@@ -17,7 +17,7 @@ def summary(folders: Sequence[Path]) -> str:
 
 def _block(e: Ensemble) -> str:
     seconds = sum(run.seconds for run in e.runs)
-    total = int(sum(run.data["series/events"][-1] for run in e.runs))
+    total = (sum(run.events for run in e.runs))
     inverse, tau = estimators.inverse_yield_rate(e), estimators.tau_alpha(e)
     rate = Estimate(1.0 / inverse.value, inverse.error / inverse.value**2)
     unit = "sweep" if e.temperature > 0 else "event"  # extremal dynamics counts events
@@ -32,7 +32,7 @@ def _block(e: Ensemble) -> str:
     if "four_point/lag" in e.data:
         rows.append(("xi_4", f"{estimators.xi4(e)} sites"))
     rows += [
-        ("correlation", f"{tau.correlation:.2g} origins"),
+        ("correlation", f"{'' if known(tau, e.origins) else '>= '}{tau.correlation:.2g} origins"),
         ("events", f"{total}"),
         ("events per second", f"{total / seconds:.3g}" if seconds else "-"),
     ]

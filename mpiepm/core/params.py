@@ -233,10 +233,12 @@ class Parameters(_Section):
         return self
 
     @model_validator(mode="after")
-    def _barriers_of_events_are_known(self) -> "Parameters":
+    def _avalanches_can_end(self) -> "Parameters":
         extremal = isinstance(self.engine, Event) and self.engine.dynamics == "extremal"
         if self.output.avalanches and self.output.avalanches.thresholds and not extremal:
             raise ValueError("output.avalanches.thresholds: only with engine.dynamics = 'extremal'")
+        if self.output.avalanches and self.output.avalanches.gaps and extremal:
+            raise ValueError("output.avalanches.gaps: must be [] for extremal dynamics, where time counts events")
         return self
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ _UNITS = {
     "correlations/wave_number": ("one", "mu/sigma_c", "k of the plastic correlation"),
     "four_point/lag": ("lag", "sweeps", "since the origin"),
     "four_point/wave_number": ("shell", "1/site", "mean |q| of the shell"),
+    "four_point/vectors": ("shell", "1", "number of wave vectors in the shell"),
     "clusters/lag": ("lag", "sweeps", "since the origin"),
     "clusters/edges": ("edge", "sites", "edges of the bins of sizes"),
     "waiting_times/edges": ("edge", "sweeps", "edges of the bins"),
@@ -111,7 +112,7 @@ class Archive:
                         rows.append(partial(self._read_rows, number, variable.name, k))
                     elif variable.ragged:
                         row = file[variable.name][k]
-                        empty = np.isnan(row).reshape(len(row), -1).all(axis=1)
+                        empty = np.isnan(row).all(axis=tuple(range(1, row.ndim)))
                         rows.append(row[: len(row) - int(empty[::-1].cumprod().sum())])
                     else:
                         rows.append(file[variable.name][k])

@@ -71,7 +71,7 @@ class Avalanches(Observer):
     def __init__(self, domain: Domain, gaps: tuple[float, ...], thresholds: tuple[float, ...]) -> None:
         self.domain = domain
         self._criteria = [(gap, np.inf) for gap in gaps] + [(np.inf, x0) for x0 in thresholds]
-        self._bins = LogBins(0, 12, 8)
+        self._bins = LogBins(0, 12, 8, whole=True)
         self._present = np.zeros((len(self._criteria), 8))
         self._present[:, _SIZE] = _UNSEEN
         self._sums = np.zeros((len(self._criteria), 3, self._bins.number))

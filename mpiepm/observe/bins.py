@@ -1,31 +1,33 @@
 """Bins on a logarithmic scale, for quantities that range over many decades."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class LogBins:
-    """Bin k holds edges[k] <= value < edges[k + 1], edges = 10 ** (k / per_decade) from 10 ** first to 10 ** last.
+    """Bin k holds edges[k] <= value < edges[k + 1], edges = 10 ** (first + k / per_decade) up to 10 ** last.
 
-    What lies outside counts in the first and last bin.
+    What lies outside counts in the first and last bin. With `whole`, edges are rounded up to whole numbers, each of them once.
     """
 
     first: int
     last: int
     per_decade: int
+    whole: bool = False
 
     @property
     def number(self) -> int:
         """Number of bins."""
-        return (self.last - self.first) * self.per_decade
+        return len(self.edges) - 1
 
-    @property
+    @cached_property
     def edges(self) -> np.ndarray:
         """float64 (number + 1,)."""
-        result: np.ndarray = 10.0 ** (np.arange(self.number + 1) / self.per_decade + self.first)
-        return result
+        result: np.ndarray = 10.0 ** (np.arange((self.last - self.first) * self.per_decade + 1) / self.per_decade + self.first)
+        return np.unique(np.ceil(result - 1e-6)) if self.whole else result
 
     def index(self, values: np.ndarray) -> np.ndarray:
         """Bin of every value, int64, the like of `values`."""

@@ -55,15 +55,13 @@ class Clusters(Observer):
 
     def __init__(self, domain: Domain, lags: LogSpaced, persistence: Persistence) -> None:
         self.domain, self._lags, self._persistence = domain, lags, persistence
-        self._bins = LogBins(0, int(np.log10(domain.sites)) + 1, 8)
-        self._longest = 0.0
+        self._bins = LogBins(0, int(np.log10(domain.sites)) + 1, 8, whole=True)
 
     def end_phase(self, state: State, record: Record) -> None:
         """Record the origin that has ended, if one has."""
         if self._persistence.closed is None:
             return
         first_time, duration = self._persistence.closed
-        self._longest = max(self._longest, duration)
         sizes = [cluster_sizes(self.domain, first_time <= lag) for lag in self._lags.up_to(duration)]
         record("clusters/number", np.array([self._bins.histogram(s) for s in sizes]).reshape(-1, self._bins.number))
         record("clusters/mean_size", np.array([(s**2).sum() / max(s.sum(), 1) for s in sizes]))
@@ -71,4 +69,4 @@ class Clusters(Observer):
 
     def constants(self) -> dict[str, np.ndarray]:
         """Lags, and edges of the bins."""
-        return {"clusters/lag": self._lags.up_to(self._longest), "clusters/edges": self._bins.edges}
+        return {"clusters/lag": self._lags.up_to(self._persistence.longest), "clusters/edges": self._bins.edges}

@@ -67,7 +67,7 @@ class Correlations(Observer):
         for slot, age in self._open.newest_first():
             values, now = self._values[slot], None
             while self._open.lags.value(len(values)) - age <= state.time:
-                now = now or self._correlate(state, slot)
+                now = now or self._correlate(state, slot)  # if several have passed at once, they see the same
                 values.append(now)
 
     def _correlate(self, state: State, slot: int) -> tuple[float, float]:
@@ -81,9 +81,10 @@ class Correlations(Observer):
         ended = self._open.end_phase(state.time)
         if ended is None:
             return
-        slot, _ = ended
-        values = np.array(self._values[slot]).reshape(-1, 2)
-        self._longest = max(self._longest, len(values))
+        slot, duration = ended
+        lags = len(self._open.lags.up_to(duration))  # the rule for all observers; age by age it may be rounded otherwise
+        values = np.array([*self._values[slot], self._correlate(state, slot)])[:lags]
+        self._longest = max(self._longest, lags)
         record("correlations/stress_product", values[:, 0])
         record("correlations/stress_square", self._square[slot])
         record("correlations/plastic", values[:, 1])

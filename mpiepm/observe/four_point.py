@@ -26,7 +26,6 @@ class FourPoint(Observer):
 
     def __init__(self, domain: Domain, lags: LogSpaced, persistence: Persistence) -> None:
         self.domain, self._lags, self._persistence = domain, lags, persistence
-        self._longest = 0.0
         self._transform = Transform(domain)
         self._field, self._spectrum = self._transform.empty(), self._transform.empty_spectrum()
         lx, ly = domain.shape
@@ -35,9 +34,9 @@ class FourPoint(Observer):
         shells = max(domain.shape) // 2
         self._shell = np.minimum(np.rint(q * max(domain.shape) / (2 * np.pi)).astype(np.int64), shells + 1)
         self._shells = shells + 2  # with q = 0, and the corners beyond the largest shell
-        number = self._sum(np.ones_like(q))
-        self._weight = 1.0 / (np.maximum(number, 1.0) * domain.sites)
-        self._q = self._sum(q) / np.maximum(number, 1.0)
+        self._number = self._sum(np.ones_like(q))
+        self._weight = 1.0 / (np.maximum(self._number, 1.0) * domain.sites)
+        self._q = self._sum(q) / np.maximum(self._number, 1.0)
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
         """Sums over the shells of values (ky of this rank, kx). Collective."""
@@ -49,8 +48,8 @@ class FourPoint(Observer):
         if self._persistence.closed is None:
             return
         first_time, duration = self._persistence.closed
-        self._longest = max(self._longest, duration)
-        record("four_point/structure_factor", np.array([self._at(first_time, t) for t in self._lags.up_to(duration)]))
+        values = np.array([self._at(first_time, t) for t in self._lags.up_to(duration)])
+        record("four_point/structure_factor", values.reshape(-1, self._shells - 2))
 
     def _at(self, first_time: np.ndarray, lag: float) -> np.ndarray:
         self._field[:] = first_time > lag
@@ -62,5 +61,9 @@ class FourPoint(Observer):
         return shells[1:-1]
 
     def constants(self) -> dict[str, np.ndarray]:
-        """Lags, and the mean |q| of each shell."""
-        return {"four_point/lag": self._lags.up_to(self._longest), "four_point/wave_number": self._q[1:-1]}
+        """Lags; mean |q| and number of wave vectors of each shell."""
+        return {
+            "four_point/lag": self._lags.up_to(self._persistence.longest),
+            "four_point/wave_number": self._q[1:-1],
+            "four_point/vectors": self._number[1:-1],
+        }

@@ -51,6 +51,7 @@ class Persistence(Observer):
 
     Attributes
     ----------
+    longest : duration of the longest origin that has ended
     current : P of the newest origin at its latest lag, 1 before the first
     newest : float64 (local rows, Ly), first event times since the newest origin, sweeps, inf where no event yet
     closed : the like of the origin that has ended with the last phase, if one has, and its duration
@@ -66,7 +67,7 @@ class Persistence(Observer):
         self._open = OpenOrigins(overlap, lags)
         self.current = 1.0
         self._newest = 0
-        self._longest = 0.0
+        self.longest = 0.0
         self._store_maps = store_maps
         self.variables = (
             Variable("persistence/value", ("origin", "lag"), "f8", "1", "P(lag), NaN once the origin has ended",
@@ -113,23 +114,23 @@ class Persistence(Observer):
             return
         slot, duration = ended
         self.closed = self._maps[slot], duration
-        self._longest = max(self._longest, duration)
+        self.longest = max(self.longest, duration)
         record("persistence/value", persistence(self.domain, self._maps[slot], self.schedule.up_to(duration)))
         if self._store_maps:
             record("origins/first_event_time", self._maps[slot].astype("f4"))
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Maps of the open origins."""
-        scalars = {"current": self.current, "newest": self._newest, "longest": self._longest, **self._open.save()}
+        scalars = {"current": self.current, "newest": self._newest, "longest": self.longest, **self._open.save()}
         return scalars, {f"first_event_time_{slot}": field for slot, field in enumerate(self._maps)}
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self.current, self._newest, self._longest = scalars["current"], scalars["newest"], scalars["longest"]
+        self.current, self._newest, self.longest = scalars["current"], scalars["newest"], scalars["longest"]
         self._open.restore(scalars)
         for slot, field in enumerate(self._maps):
             field[:] = fields[f"first_event_time_{slot}"]
 
     def constants(self) -> dict[str, np.ndarray]:
         """The lags of all origins, as many as the longest one reached."""
-        return {"persistence/lag": self.schedule.up_to(self._longest)}
+        return {"persistence/lag": self.schedule.up_to(self.longest)}

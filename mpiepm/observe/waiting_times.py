@@ -1,8 +1,8 @@
 """Exchange times: from one event of a site to its next.
 
 Their companion, the persistence time from an arbitrary origin to the first event, has the density -dP/dt. In a stationary state
-both have the mean exchange time 1 / Gamma as their scale, and sites that exchange often are mobile for long: the ratio of the
-means tells how intermittent the motion is. A run of duration D cannot see times beyond D.
+the mean exchange time is 1 / Gamma; tau_alpha, of persistence, is the larger against it the more intermittent the motion. A run
+of duration D cannot see times beyond D.
 """
 
 from typing import Any

@@ -30,6 +30,10 @@ class Study:
         """Directories of the finished runs of a series."""
         return sorted(path.parent for path in (self.runs / series).glob("*/*/archive.h5"))
 
+    def waits(self) -> list[str]:
+        """Names of the series of waiting times, shortest first."""
+        return sorted((path.name for path in self.runs.glob("wait-*")), key=lambda name: float(name.removeprefix("wait-")))
+
     @cache  # noqa: B019  (one study a program)
     def estimates(self, series: str) -> xarray.Dataset:
         """All estimates of a series, one state for each temperature, from hot to cold."""

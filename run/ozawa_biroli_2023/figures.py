@@ -34,7 +34,7 @@ from mpiepm.theory.relaxation import half_time
 from mpiepm.theory.stationary import effective_barrier, stationary
 
 ALPHA = 0.110
-KNOWN_TIME = r"$t$ (sweeps)"
+TIME = r"$t$ (sweeps)"
 
 
 def figure_1(study: Study) -> None:
@@ -43,7 +43,7 @@ def figure_1(study: Study) -> None:
     elastic, isolated = study.estimates("L64"), study.estimates("isolated")
     for state, t in each(elastic):
         curve(left, state, "persistence", color=colour(t), lw=1, ls="-" if t in PAPER else ":", label=f"{t:g}")
-    left.set(xscale="log", xlabel=KNOWN_TIME, ylabel=r"$\langle P(t) \rangle$", ylim=(0, 1.02), xlim=(0.1, 1e19))
+    left.set(xscale="log", xlabel=TIME, ylabel=r"$\langle P(t) \rangle$", ylim=(0, 1.02), xlim=(0.1, 1e19))
     left.legend(title="$T$", loc="center right")
     points(right, 1 / elastic.temperature, elastic, "tau_alpha", "o", color=BLUE, label="elastic")
     points(right, 1 / isolated.temperature, isolated, "tau_alpha", "s", color=ORANGE, mfc="none", label="no elasticity")
@@ -69,7 +69,7 @@ def figure_3(study: Study) -> None:
     elastic, isolated = study.estimates("L64"), study.estimates("isolated")
     for state, t in each(elastic):
         curve(left, state, "chi4", color=colour(t), lw=1, ls="-" if t in PAPER else ":", label=f"{t:g}")
-    left.set(xscale="log", xlabel=KNOWN_TIME, ylabel=r"$\chi_4(t)$", ylim=(0, None))
+    left.set(xscale="log", xlabel=TIME, ylabel=r"$\chi_4(t)$", ylim=(0, None))
     left.legend(title="$T$", ncols=2, loc="upper left")
     for values, fmt, c, label in ((elastic, "o", BLUE, "elastic"), (isolated, "s", ORANGE, "no elasticity")):
         points(right, values.tau_alpha, values, "chi4_peak", fmt, color=c, mfc=c if fmt == "o" else "none", label=label)
@@ -103,7 +103,7 @@ def figure_6(study: Study) -> None:
         for name, c, label in (("persistence", BLUE, r"$\langle P \rangle$"), ("stress_correlation", ORANGE, "$C_s$"),
                                ("plastic_correlation", GREEN, "$C_p$")):  # fmt: skip
             curve(ax, state, name, color=c, lw=1, label=label)
-        ax.set(xscale="log", xlabel=KNOWN_TIME, title=f"$T$ = {t:g}", ylim=(-0.05, 1.02))
+        ax.set(xscale="log", xlabel=TIME, title=f"$T$ = {t:g}", ylim=(-0.05, 1.02))
         ax.legend(loc="lower left")
     for name, fmt, c, label in (("inverse_yield_rate", "^", BLACK, r"$1/\Gamma$"), ("tau_alpha", "o", BLUE, "persistence"),
                                 ("tau_stress", "s", ORANGE, "stress")):  # fmt: skip
@@ -131,15 +131,14 @@ def figure_7(study: Study) -> None:
 def figure_8(study: Study) -> None:
     """Waiting-time dependence of P(t) and chi4(t) at T = 0.013."""
     figure, (left, right) = panels(2)
-    waits = sorted((path.name for path in study.runs.glob("wait-*")), key=lambda name: float(name.removeprefix("wait-")))
-    for k, name in enumerate(waits):
+    for k, name in enumerate(study.waits()):
         state = study.estimates(name).isel(state=0)
-        late = float(name.removeprefix("wait-")) >= 1e6
+        late = float(name.removeprefix("wait-")) > 5e5
         style = {"color": colour(0.1 * 0.55**k), "lw": 1.5 if late else 1.0, "ls": "-" if late else "--"}
         for ax, quantity in ((left, "persistence"), (right, "chi4")):
             curve(ax, state, quantity, label=name.replace("wait-", "$t_w$ = "), **style)
-    left.set(xscale="log", xlabel=KNOWN_TIME, ylabel=r"$\langle P(t) \rangle$", xlim=(10, 1e6))
-    right.set(xscale="log", xlabel=KNOWN_TIME, ylabel=r"$\chi_4(t)$", xlim=(10, 1e6), ylim=(0, None))
+    left.set(xscale="log", xlabel=TIME, ylabel=r"$\langle P(t) \rangle$", xlim=(10, 1e6))
+    right.set(xscale="log", xlabel=TIME, ylabel=r"$\chi_4(t)$", xlim=(10, 1e6), ylim=(0, None))
     left.legend(loc="lower left")
     study.save(figure, "figure-08")
 

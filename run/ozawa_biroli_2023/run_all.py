@@ -17,6 +17,7 @@ from pathlib import Path
 import tomli_w
 
 from mpiepm.core.params import parse
+from mpiepm.io import rundir
 
 HERE = Path(__file__).parent
 
@@ -54,11 +55,7 @@ def perform(folder: Path, text: str) -> str:
 
     from mpiepm import simulation
     from mpiepm.engine.layout import slabs
-    from mpiepm.io import rundir
 
-    if rundir.is_finished(folder):
-        rundir.tidy(folder)
-        return "was finished"
     began = time.monotonic()
     params, resume = rundir.prepare(folder, parse(text), resume=folder.exists(), overwrite=False)
     simulation.run(slabs(params, MPI.COMM_SELF), params, folder, resume=resume, quiet=True)
@@ -73,7 +70,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     a = parser.parse_args()
     runs = list(points(tomllib.loads(a.study.read_text()), a.out))
-    todo = [(folder, text) for folder, text in runs if not (folder / "archive.h5").exists()]
+    todo = [(folder, text) for folder, text in runs if not rundir.is_finished(folder)]
+    for folder, _ in runs:
+        if rundir.is_finished(folder):
+            rundir.tidy(folder)  # it may have been killed between its archive and this
     print(f"{len(runs)} runs, {len(todo)} to do", flush=True)
     if not todo:
         return

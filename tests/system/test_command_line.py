@@ -41,7 +41,7 @@ ENGINES = {
     "split": ["--set", "engine.name=split", "--set", "engine.radius=5", "--set", "engine.strip=10", "--set", "engine.window=3"],
     "extremal": ["--set", "engine.name=event", "--set", "engine.dynamics=extremal", "--set", "model.temperature=0",
                  "--set", "output.lags.first=10", "--set", "output.snapshots=[10]",
-                 "--set", "output.avalanches.thresholds=[0.2]"],
+                 "--set", "output.avalanches={gaps=[], thresholds=[0.2]}"],
 }  # fmt: skip
 
 

@@ -41,11 +41,6 @@ def test_origins_that_ended_early_do_not_count_as_relaxed_unless_they_were() -> 
     cut, values = complete(lag, persistence, 0.01)
     assert list(cut) == list(lag)
     assert values[0, 2] == 0.0
-    # origins of given durations: averages over those that are there, as long as half of them are
-    cut, values = complete(lag, persistence, 1.0)
-    assert list(cut) == list(lag)
-    assert estimators.relaxation_time(cut, values, 0.3) == pytest.approx(2.0 * 1.5 ** ((0.375 - 0.3) / (0.375 - 0.25)))
-    assert list(complete(lag, np.vstack([persistence, persistence[:1]]), 1.0)[0]) == [1.0, 2.0]
 
 
 def test_jackknife_of_correlated_origins() -> None:
@@ -68,9 +63,10 @@ def test_jackknife_of_correlated_origins() -> None:
 
 @pytest.mark.parametrize("length", [16, 64, 256])
 def test_correlation_length_of_an_ornstein_zernike_curve(length: int) -> None:
-    q = 2 * np.pi / length * np.arange(1, length // 2)
-    assert estimators.correlation_length(50.0, 50.0 / (1 + (4.0 * q) ** 2), q) == pytest.approx(4.0)
-    assert np.isnan(estimators.correlation_length(1.0, 1.0 + q, q))
+    shell = np.arange(1, length // 2)
+    q, vectors = 2 * np.pi / length * shell, 6.0 * shell
+    assert estimators.correlation_length(50.0, 50.0 / (1 + (4.0 * q) ** 2), q, vectors) == pytest.approx(4.0)
+    assert np.isnan(estimators.correlation_length(1.0, 1.0 + q, q, vectors))
 
 
 def test_activation_energy_of_an_arrhenius_law() -> None:
