@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     theory.add_argument("temperatures", type=float, nargs="*", default=[0.1, 0.04, 0.02, 0.013, 0.01], metavar="T")
     theory.add_argument("--alpha", type=float, help="default: that of the kernel")
     theory.add_argument("--kernel", choices=["paper", "conserving"], default="paper", help="default: paper")
+    theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian stress of this width")
     theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
@@ -182,7 +183,7 @@ def _analyse(arguments: argparse.Namespace) -> None:
 def _theory(arguments: argparse.Namespace) -> None:
     from mpiepm.physics.eshelby import exact_kernels
     from mpiepm.theory.mean_field import coupling, coupling_of_edge
-    from mpiepm.theory.report import report
+    from mpiepm.theory.report import relaxation_report, report
     from mpiepm.theory.stationary import LOWEST_TEMPERATURE
 
     for temperature in arguments.temperatures:
@@ -195,7 +196,12 @@ def _theory(arguments: argparse.Namespace) -> None:
         alpha = coupling(exact_kernels((arguments.length, arguments.length), arguments.kernel))
     if not 0.0 < alpha < (largest := coupling_of_edge(1.0)):
         raise ParameterError(f"--alpha {alpha:g}: must be above 0 and below {largest:.4f}")
-    print(report(alpha, arguments.temperatures))
+    if arguments.relaxation is None:
+        print(report(alpha, arguments.temperatures))
+    elif 0.0 < arguments.relaxation <= 5.0:
+        print(relaxation_report(alpha, arguments.temperatures, arguments.relaxation))
+    else:
+        raise ParameterError(f"--relaxation {arguments.relaxation:g}: must be above 0 and at most 5")
 
 
 def _figure(arguments: argparse.Namespace) -> None:

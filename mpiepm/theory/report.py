@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpiepm.theory import mean_field, noninteracting
-from mpiepm.theory.relaxation import half_time, relaxation_time
+from mpiepm.theory.relaxation import half_time, relaxation, relaxation_time
 from mpiepm.theory.stationary import Drop, effective_barrier, stationary
 
 HEADER = f"{'T':>8} {'y':>10} {'Gamma':>12} {'1/Gamma':>12} {'tau_alpha':>12} {'E_act':>9} {'sigma_act':>9}"
@@ -43,4 +43,15 @@ def report(alpha: float, temperatures: Sequence[float]) -> str:
             row = _row(temperature, drop, 1.0 / state.yield_rate, relaxation_time(state))
             lines.append(f"{row} {barrier:9.4f} {mean_field.activation_stress(barrier):9.4f}")
         lines.append(_row(temperature, "isolated", *_without_elasticity(temperature)))
+    return "\n".join(lines)
+
+
+def relaxation_report(alpha: float, temperatures: Sequence[float], width: float) -> str:
+    """Gamma(t) on the way from a Gaussian stress of standard deviation `width` to the stationary state, in 12 steps of log t."""
+    lines = [f"alpha = {alpha:.5g}, Gaussian start of standard deviation {width:g}: sweeps, yield rate"]
+    for temperature in temperatures:
+        end = stationary(alpha, temperature).yield_rate
+        path = relaxation(alpha, temperature, np.geomspace(0.1, 100.0 / end, 12), width)
+        lines += ["", f"T = {temperature:g}, stationary {end:.5g}"]
+        lines += [f"{time:14.5g} {rate:12.5g}" for time, rate in zip(path.times, path.yield_rate, strict=True)]
     return "\n".join(lines)

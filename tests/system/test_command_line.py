@@ -174,6 +174,11 @@ def test_theory(mpiepm: Run) -> None:
     table = mpiepm(1, "theory", "0.1", "--length", "16", "--alpha", "0.11")
     assert table.returncode == 0, table.stderr
     assert "sigma_bar = 0.7494" in table.stdout
+    path = mpiepm(1, "theory", "0.1", "--alpha", "0.11", "--relaxation", "1")
+    assert path.returncode == 0, path.stderr
+    end = re.search(r"stationary (\S+)", path.stdout)
+    assert end is not None
+    assert float(path.stdout.split()[-1]) == pytest.approx(float(end[1]), rel=1e-3)
     for arguments, message in (
         (["0.0001"], "T = 0.0001: must be at least 0.0015"), (["0.1", "--alpha", "1"], "--alpha 1: must be above 0 and below")
     ):

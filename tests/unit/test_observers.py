@@ -1,6 +1,7 @@
 """Every observer against brute force: the list of all events, and the fields kept at every stop."""
 
 import itertools
+import json
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,30 @@ def test_all_observers_agree_on_the_lags(duration: float, overlap: int) -> None:
     lags = len(simulation.persistence.constants()["persistence/lag"])
     for name in ("persistence/value", "correlations/plastic", "four_point/structure_factor"):
         assert [len(record) for record in records[name]] == [lags] * 2
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_a_resumed_run_knows_what_was_longest(seed: int) -> None:
+    text = "model.temperature = 0.1"
+    options = ["lattice.size=[8, 12]", "run.stop_persistence=0.1", "run.origins=5", "engine.name=event", f"run.seed={seed}",
+               "output.correlations={}", "output.four_point={}", "output.clusters={}"]  # fmt: skip
+    params = parse(text, options)
+    simulation = Simulation(slabs(params), params)
+    resumed: Simulation | None = None
+    while not simulation.finished:
+        if simulation.phases.origin == 3 and resumed is None:
+            resumed = Simulation(slabs(params), params)
+            for name, part in resumed.parts.items():
+                scalars, fields = simulation.parts[name].save()
+                part.restore(json.loads(json.dumps(scalars)), {key: field.copy() for key, field in fields.items()})
+        simulation.step(np.inf, lambda name, value: None)
+    assert resumed is not None
+    while not resumed.finished:
+        resumed.step(np.inf, lambda name, value: None)
+    assert np.array_equal(resumed.state.stress, simulation.state.stress)
+    for one, other in zip(simulation.observers, resumed.observers, strict=True):
+        for name, values in one.constants().items():
+            assert np.array_equal(values, other.constants()[name], equal_nan=True), name
 
 
 def test_looking_does_not_change_when_the_equilibration_ends() -> None:
