@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     theory.add_argument("temperatures", type=float, nargs="*", default=[0.1, 0.04, 0.02, 0.013, 0.01], metavar="T")
     theory.add_argument("--alpha", type=float, help="default: that of the kernel")
     theory.add_argument("--kernel", choices=["paper", "conserving"], default="paper", help="default: paper")
-    theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian stress of this width")
+    theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian of this width")
     theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")

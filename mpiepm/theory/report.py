@@ -47,7 +47,7 @@ def report(alpha: float, temperatures: Sequence[float]) -> str:
 
 
 def relaxation_report(alpha: float, temperatures: Sequence[float], width: float) -> str:
-    """Gamma(t) on the way from a Gaussian stress of standard deviation `width` to the stationary state, in 12 steps of log t."""
+    """Gamma(t) on the way from a Gaussian of standard deviation `width` to the stationary state, in 12 steps of log t."""
     lines = [f"alpha = {alpha:.5g}, Gaussian start of standard deviation {width:g}: sweeps, yield rate"]
     for temperature in temperatures:
         end = stationary(alpha, temperature).yield_rate
