@@ -16,7 +16,7 @@ from mpiepm.core.params import ParameterError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from mpiepm.core.params import Parameters
+    from mpiepm.core.params import AnyParameters
 
 BAD_INPUT = 2
 
@@ -119,7 +119,7 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     _simulate(text, folder, resume, arguments.quiet, comm)
 
 
-def _check_ranks(params: "Parameters", ranks: int) -> None:
+def _check_ranks(params: "AnyParameters", ranks: int) -> None:
     from mpiepm.engine.layout import most_ranks
 
     if ranks > (most := most_ranks(params)):
