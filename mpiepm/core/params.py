@@ -418,6 +418,13 @@ class FerreroParameters(_Root):
         return self
 
     @model_validator(mode="after")
+    def _run_is_long_enough(self) -> "FerreroParameters":
+        if self.output.interval > self.run.duration:
+            given = f"output.interval = {self.output.interval:g}, run.duration = {self.run.duration:g}"
+            raise ValueError(f"{given}: the run must last at least one interval")
+        return self
+
+    @model_validator(mode="after")
     def _room_for_tracers(self) -> "FerreroParameters":
         sites = self.lattice.size[0] * self.lattice.size[1]
         if self.tracers and self.tracers.placement == "sites" and self.tracers.number > sites:

@@ -105,7 +105,8 @@ def bilinear(field: np.ndarray, position: np.ndarray) -> np.ndarray:
 def test_stress_and_tracers_against_direct_convolution(corrected: bool) -> None:
     shape, dt = (13, 10), 0.2
     params = parameters(
-        shape, WARM, "engine.precision=double", f"engine.time_step={dt}", f"model.laplacian_correction={str(corrected).lower()}",
+        shape, WARM, "engine.precision=double", f"engine.time_step={dt}",
+        f"model.laplacian_correction={str(corrected).lower()}",
         "model.gfac=1.3", "model.ugain=2.5", "model.eps0=0.8", "model.mean_stress=-1",
     )  # fmt: skip
     simulation = Simulation(Domain(shape), params)
