@@ -7,6 +7,7 @@ rank, never more than one slab at a time. Both ways give the same file. Nothing 
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,10 +142,12 @@ def _write_parallel(path: Path, domain: Domain, distributed: Mapping[str, Datase
     with h5py.File(path, "r+", driver="mpio", comm=domain.comm) as file:
         for name, dataset in distributed.items():
             target = file[name]
-            first, last = dataset.cut(domain)[domain.rank : domain.rank + 2]
+            cut = dataset.cut(domain)
+            first, last = cut[domain.rank : domain.rank + 2]
+            everyone = bool(np.all(np.diff(cut) > 0))  # h5py leaves a rank without rows out of a collective call
             for k, slab in enumerate(dataset.slabs):
                 rows = slab() if callable(slab) else slab
-                with target.collective:
+                with target.collective if everyone else nullcontext():
                     target[k, first:last] = rows
 
 
