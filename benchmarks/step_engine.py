@@ -3,9 +3,9 @@
     python benchmarks/step_engine.py --length 512
     mpirun -n 2 python benchmarks/step_engine.py --length 2048 --tracers 4096 --equilibrate 20
 
-Activity and stress need some 2000 tau to rise at T = 0.07, so the state is prepared: Gaussian stress of the stationary variance,
-the sites with the largest active, then --equilibrate tau of dynamics; the activity is printed. Bare transforms of a step: 1 forward
-and 1 backward, or 3 backward with tracers, each a call of `Transform.forward` or `Transform.backward`.
+Activity and stress need some 2000 tau to rise at T = 0.07, so the state is prepared: Gaussian stress of the stationary
+variance, the sites with the largest active, then --equilibrate tau of dynamics; the activity is printed. Bare transforms of a
+step: 1 forward and 1 backward, or 3 backward with tracers, each a call of `Transform.forward` or `Transform.backward`.
 """
 
 import argparse

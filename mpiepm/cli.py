@@ -105,6 +105,7 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             if params is None and arguments.overrides:
                 raise ParameterError("--set: needs a parameter file")
             if params is not None:
+                params = _resolved(params)
                 _check_ranks(params, comm.size)
             params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
             _check_ranks(params, comm.size)
@@ -117,6 +118,17 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     assert isinstance(outcome, tuple)
     text, resume, folder = outcome
     _simulate(text, folder, resume, arguments.quiet, comm)
+
+
+def _resolved(params: "AnyParameters") -> "AnyParameters":
+    """The parameters without references to other runs."""
+    from mpiepm.core.params import FerreroParameters
+
+    if not isinstance(params, FerreroParameters) or params.model.activity_from is None:
+        return params
+    from mpiepm.analysis.stationary import resolve_activity
+
+    return resolve_activity(params)
 
 
 def _check_ranks(params: "AnyParameters", ranks: int) -> None:

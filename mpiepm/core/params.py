@@ -9,7 +9,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -345,6 +345,9 @@ class _Root(_Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
+_AnyRoot = TypeVar("_AnyRoot", bound=_Root)
+
+
 class Parameters(_Root):
     """All parameters of a run of EPM-Q, valid and frozen."""
 
@@ -433,6 +436,13 @@ class FerreroParameters(_Root):
         return self
 
 
+    def with_activity(self, activity: float) -> "FerreroParameters":
+        """These, with the number in place of activity_from; raises ParameterError if it does not fit."""
+        model = self.model.model_dump(exclude_none=True) | {"activity": activity}
+        del model["activity_from"]
+        return _validated(FerreroParameters, {**self.model_dump(exclude_none=True), "model": model}, "model.activity_from")
+
+
 AnyParameters = Parameters | FerreroParameters
 
 
@@ -505,6 +515,10 @@ def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") 
         root = _root(values)
     except ParameterError as error:
         raise ParameterError(f"{source}: {error}") from None
+    return _validated(root, values, source)
+
+
+def _validated(root: type[_AnyRoot], values: Mapping[str, Any], source: str) -> _AnyRoot:
     try:
         return root.model_validate(values)
     except ValidationError as error:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,23 @@ def test_more_ranks_than_tracers(mpiepm: Run, finished: Path, tmp_path: Path) ->
         done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / str(ranks), *few)
         assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "1" / "archive.h5") == contents(tmp_path / "4" / "archive.h5")
+
+
+def test_random_model_with_the_activity_of_a_run(mpiepm: Run, finished: Path, tmp_path: Path) -> None:
+    text = PARAMS.replace("temperature = 0.2", "activation = 'random'")
+    (tmp_path / "random.toml").write_text(text)
+    arguments = ["run", tmp_path / "random.toml", "--out", tmp_path / "run", "--set", f"model.activity_from={finished / 'run'}"]
+    done = mpiepm(1, *arguments)
+    assert done.returncode == 0, done.stderr
+    given = tomllib.loads((tmp_path / "run" / "params.toml").read_text())["model"]
+    series = xarray.open_dataset(finished / "run" / "archive.h5", group="series", engine="h5netcdf")
+    assert given["activity"] == pytest.approx(float(series["activity"][series["origin"] == 0].mean()))
+    assert "activity_from" not in given
+    assert "nothing to resume" in mpiepm(1, *arguments, "--resume").stdout
+    wrong = mpiepm(1, "run", tmp_path / "random.toml", "--set", f"model.activity_from={tmp_path}")
+    assert wrong.returncode == 2
+    assert "model.activity_from = " in wrong.stderr
+    assert "no such file" in wrong.stderr
 
 
 def test_layout_of_the_archive(finished: Path, mpiepm: Run) -> None:
