@@ -74,6 +74,7 @@ class Phases:
         """Undo `save`."""
         for name, value in scalars.items():
             setattr(self, name, value)
+        self.history = [(time, events) for time, events in self.history]  # JSON knows no tuples
 
 
 def _initial_state(domain: Domain, params: AnyParameters) -> State:
