@@ -25,13 +25,15 @@ def compile_in_turn(comm: MPI.Intracomm, params: AnyParameters) -> None:
 
 def rehearse(params: AnyParameters) -> None:
     """Compile everything that a run with these parameters needs, in this process alone."""
-    from mpiepm.core.params import Auto, Event, FerreroParameters, Lattice, Split, Sweep
+    from mpiepm.core.params import Auto, Event, Ferrero, FerreroParameters, Lattice, Split, Sweep
     from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation
 
     if isinstance(params, FerreroParameters):
         few = params.tracers and params.tracers.model_copy(update={"number": 4})
-        tiny = params.model_copy(update={"lattice": Lattice(size=(8, 8)), "tracers": few})
+        busy, coarse = Ferrero(activation="random", activity=0.3), params.engine.model_copy(update={"time_step": 0.1})
+        smaller = {"lattice": Lattice(size=(8, 8)), "model": busy, "engine": coarse, "tracers": few}
+        tiny = params.model_copy(update=smaller)  # the same compiled functions, and sure to call them all
         Simulation(slabs(tiny, MPI.COMM_SELF), tiny).rehearse()
         return
     engines = (Event(), Split(), Sweep()) if isinstance(params.engine, Auto) else (params.engine,)
