@@ -16,7 +16,7 @@ from mpiepm.core.params import ParameterError
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from mpiepm.core.params import Parameters
+    from mpiepm.core.params import AnyParameters
 
 BAD_INPUT = 2
 
@@ -106,6 +106,7 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             if params is None and arguments.overrides:
                 raise ParameterError("--set: needs a parameter file")
             if params is not None:
+                params = _resolved(params)
                 _check_ranks(params, comm.size)
             params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
             _check_ranks(params, comm.size)
@@ -120,7 +121,18 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     _simulate(text, folder, resume, arguments.quiet, comm)
 
 
-def _check_ranks(params: "Parameters", ranks: int) -> None:
+def _resolved(params: "AnyParameters") -> "AnyParameters":
+    """The parameters without references to other runs."""
+    from mpiepm.core.params import FerreroParameters
+
+    if not isinstance(params, FerreroParameters) or params.model.activity_from is None:
+        return params
+    from mpiepm.analysis.stationary import resolve_activity
+
+    return resolve_activity(params)
+
+
+def _check_ranks(params: "AnyParameters", ranks: int) -> None:
     from mpiepm.engine.layout import most_ranks
 
     if ranks > (most := most_ranks(params)):

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpiepm.core.params import FerreroParameters
 from mpiepm.observe.base import EQUILIBRATION
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Progress:
         self._terminal = self._active and not quiet and sys.stderr.isatty()
         self._start = self._shown = self._logged = time.monotonic()
         self._first_events = simulation.state.events
+        self._first_time: float | None = None
         self._origin_events: dict[int, int] = {}
         self._log = logging.getLogger("mpiepm.run")
         if self._active:
@@ -43,8 +45,22 @@ class Progress:
         if self._active:
             self._log.info(message)
 
+    def _stationary_status(self, now: float) -> str:
+        """One long run: the rest takes as long as what has been done, by time."""
+        run, state = self._simulation.params.run, self._simulation.state
+        time = state.origin_time + state.time
+        if self._first_time is None:
+            self._first_time = time
+        where = "equilibrating" if self._simulation.phases.origin == EQUILIBRATION else "stationary"
+        total = (run.equilibrate.time or 0.0) + (run.origin_duration or 0.0)
+        speed = (time - self._first_time) / max(now - self._start, 1e-9)
+        remaining = _duration(max(total - time, 0.0) / speed) if speed > 0 else "?"
+        return f"{where}, t = {time:.6g} of {total:.6g}, {state.events} events, about {remaining} left"
+
     def _status(self, now: float) -> str:
         simulation, state = self._simulation, self._simulation.state
+        if isinstance(simulation.params, FerreroParameters):
+            return self._stationary_status(now)
         run, origin, sites = simulation.params.run, simulation.phases.origin, simulation.domain.sites
         phases = run.origins + run.overlap - 1
         self._origin_events.setdefault(origin, state.events)
@@ -52,7 +68,7 @@ class Progress:
         if origin == EQUILIBRATION:
             where = f"equilibrating, t = {state.time:.4g}, {state.events / sites:.2f} events/site"
         else:
-            p = simulation.persistence.current
+            p = simulation.persistence.current if simulation.persistence else 1.0
             where = f"origin {origin + 1}/{phases}, t = {state.time:.4g}, P = {p:.3f}"
         measured = [o for o in self._origin_events if 0 <= o < origin]
         begun = self._origin_events.get(0, state.events)

@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Auto, Event, Parameters, Split
-from mpiepm.core.schedule import LogSpaced, due
+from mpiepm.core.params import AnyParameters, Auto, Event, FerreroParameters, Parameters, Split
+from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
 from mpiepm.core.streams import Stream
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
 from mpiepm.engine.split import SplitEngine
+from mpiepm.engine.step import StepEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
 from mpiepm.io import checkpoint, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import stretch
+from mpiepm.observe.activity import ActivitySeries
 from mpiepm.observe.avalanches import Avalanches
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record
 from mpiepm.observe.clusters import Clusters
@@ -32,6 +34,7 @@ from mpiepm.observe.histogram import StressHistogram
 from mpiepm.observe.persistence import Persistence
 from mpiepm.observe.series import Origins, Series
 from mpiepm.observe.snapshots import Snapshots
+from mpiepm.observe.tracers import Trajectories
 from mpiepm.observe.waiting_times import WaitingTimes
 from mpiepm.physics.state import State
 from mpiepm.progress import Progress
@@ -72,10 +75,22 @@ class Phases:
         """Undo `save`."""
         for name, value in scalars.items():
             setattr(self, name, value)
+        self.history = [(time, events) for time, events in self.history]  # JSON knows no tuples
 
 
-def _engine(domain: Domain, params: Parameters, state: State) -> Engine:
+def _initial_state(domain: Domain, params: AnyParameters) -> State:
+    """Where a run begins: Gaussian stress (EPM-Q), or none, with all sites at rest."""
+    if isinstance(params, FerreroParameters):
+        fields = np.zeros((2, *domain.local_shape))
+        return State(fields[0], fields[1], active=np.zeros(domain.local_shape, np.int8))
+    stress = standard_normal(params.run.seed, Stream.INITIAL_STRESS, domain.first_row, domain.local_shape)
+    return State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
+
+
+def _engine(domain: Domain, params: AnyParameters, state: State) -> Engine:
     """The engine that the parameters name."""
+    if isinstance(params, FerreroParameters):
+        return StepEngine(domain, params, state)
     if isinstance(params.engine, Event):
         return ExtremalEngine(domain, params) if params.engine.dynamics == "extremal" else EventEngine(domain, params, state)
     if isinstance(params.engine, Split):
@@ -113,17 +128,41 @@ def observers(domain: Domain, params: Parameters) -> list[Observer]:
     return found
 
 
+def stationary_observers(domain: Domain, params: FerreroParameters, engine: StepEngine) -> list[Observer]:
+    """The observers of one long stationary run. Collective."""
+    output, often = params.output, Every(params.output.interval)
+    found: list[Observer] = [
+        Origins(),
+        ActivitySeries(domain, often, params.engine.time_step),
+        StressHistogram(domain, often, output.histogram.bins, output.histogram.limit),
+    ]
+    if output.snapshots:
+        found.append(Snapshots(output.snapshots, 1, None))
+    if output.waiting_times:
+        found.append(WaitingTimes(domain))
+    if output.event_counts:
+        found.append(EventCounts(domain))
+    if params.tracers and engine.tracers:
+        frames = params.tracers.frames
+        schedule: Schedule = LogSpaced(frames.first, frames.per_decade) if frames else Every(params.tracers.interval or 1.0)
+        found.append(Trajectories(engine.tracers, schedule))
+    return found
+
+
 class Simulation:
     """One run on the ranks of `domain`: state, engine, observers. Construction is collective and touches no file."""
 
-    def __init__(self, domain: Domain, params: Parameters) -> None:
+    def __init__(self, domain: Domain, params: AnyParameters) -> None:
         self.domain, self.params = domain, params
-        stress = standard_normal(params.run.seed, Stream.INITIAL_STRESS, domain.first_row, domain.local_shape)
-        self.state = State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
+        self.state = _initial_state(domain, params)
         self.engine = _engine(domain, params, self.state)
         self.phases = Phases()
-        self.observers = observers(domain, params)
-        self.persistence = next(o for o in self.observers if isinstance(o, Persistence))
+        if isinstance(params, FerreroParameters):
+            assert isinstance(self.engine, StepEngine)
+            self.observers = stationary_observers(domain, params, self.engine)
+        else:
+            self.observers = observers(domain, params)
+        self.persistence = next((o for o in self.observers if isinstance(o, Persistence)), None)
 
     @property
     def parts(self) -> dict[str, checkpoint.Saveable]:
@@ -131,6 +170,8 @@ class Simulation:
         fixed: dict[str, checkpoint.Saveable] = {
             "state": self.state, "engine": self.engine, "phases": self.phases
         }
+        if isinstance(self.engine, StepEngine) and self.engine.tracers:
+            fixed["tracers"] = self.engine.tracers
         return fixed | {observer.name: observer for observer in self.observers}
 
     @property
@@ -177,7 +218,7 @@ class Simulation:
             return self.phases.history[-1][1] >= (run.equilibrate.events_per_site or 0.0) * self.domain.sites
         if self.spacing is not None:
             return state.time >= self.engine.boundary(self.spacing)
-        return self.persistence.current < (run.stop_persistence or 0.0)
+        return self.persistence is not None and self.persistence.current < (run.stop_persistence or 0.0)
 
     def advance(self, until: float) -> None:
         """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
@@ -232,7 +273,7 @@ class Simulation:
             self.state.begin_origin()
 
 
-def run(domain: Domain, params: Parameters, folder: Path, *, resume: bool, quiet: bool = False) -> None:
+def run(domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False) -> None:
     """Run to the end in the directory `folder`, from its newest checkpoint if `resume` finds one. Collective.
 
     Raises

@@ -14,7 +14,7 @@ from scipy.integrate import quad
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.estimators import chi4, relaxation_time
 from mpiepm.analysis.read import complete
-from mpiepm.core.params import Parameters, parse
+from mpiepm.core.params import AnyParameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.simulation import Simulation
 from mpiepm.theory import noninteracting
@@ -86,12 +86,13 @@ class Sample:
         return jackknife(lambda o: float(chi4(p[o], self.sites).max()), len(p))
 
 
-def measure(params: Parameters) -> Sample:
+def measure(params: AnyParameters) -> Sample:
     """Run a simulation in memory. Collective."""
     simulation = Simulation(slabs(params), params)
     records: dict[str, list[Any]] = {}
     while not simulation.finished:
         simulation.step(np.inf, lambda name, value: records.setdefault(name, []).append(value))
+    assert simulation.persistence is not None
     lag = simulation.persistence.constants()["persistence/lag"]
     padded = [np.pad(p, (0, len(lag) - len(p)), constant_values=np.nan) for p in records["persistence/value"]]
     origin = np.array(records["series/origin"])

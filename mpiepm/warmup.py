@@ -2,10 +2,10 @@
 
 from mpi4py import MPI
 
-from mpiepm.core.params import Parameters
+from mpiepm.core.params import AnyParameters
 
 
-def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
+def compile_in_turn(comm: MPI.Intracomm, params: AnyParameters) -> None:
     """Let rank 0 compile everything on a tiny lattice, then the first rank of every node, then return on all. Collective.
 
     The others find the compiled code in the cache, whether it is shared by all nodes or local to each.
@@ -23,12 +23,19 @@ def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
     comm.Barrier()
 
 
-def rehearse(params: Parameters) -> None:
+def rehearse(params: AnyParameters) -> None:
     """Compile everything that a run with these parameters needs, in this process alone."""
-    from mpiepm.core.params import Auto, Event, Lattice, Split, Sweep
+    from mpiepm.core.params import Auto, Event, Ferrero, FerreroParameters, Lattice, Split, Sweep
     from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation
 
+    if isinstance(params, FerreroParameters):
+        few = params.tracers and params.tracers.model_copy(update={"number": 4})
+        busy, coarse = Ferrero(activation="random", activity=0.3), params.engine.model_copy(update={"time_step": 0.1})
+        smaller = {"lattice": Lattice(size=(8, 8)), "model": busy, "engine": coarse, "tracers": few}
+        tiny = params.model_copy(update=smaller)  # the same compiled functions, and sure to call them all
+        Simulation(slabs(tiny, MPI.COMM_SELF), tiny).rehearse()
+        return
     engines = (Event(), Split(), Sweep()) if isinstance(params.engine, Auto) else (params.engine,)
     for engine in engines:
         side = 2 * engine.strip if isinstance(engine, Split) else 8

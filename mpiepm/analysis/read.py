@@ -99,7 +99,7 @@ def open_archive(folder: Path) -> h5py.File:
 
 
 def read(folder: Path) -> Run:
-    """All but the fields of a finished run."""
+    """All but the fields and the trajectories of a finished run."""
     data: dict[str, np.ndarray] = {}
     dims: dict[str, tuple[str, ...]] = {}
 
@@ -107,7 +107,7 @@ def read(folder: Path) -> Run:
         if isinstance(item, h5py.Dataset) and "units" in item.attrs:
             scales = [name if item.is_scale else next(iter(d.values())).name for d in item.dims]
             dims[name] = tuple(scale.rpartition("/")[2] for scale in scales)
-            if "x" not in dims[name]:
+            if not {"x", "tracer"} & set(dims[name]):
                 data[name] = item[()]
 
     with open_archive(folder) as file:
@@ -155,10 +155,12 @@ def ensembles(folders: Sequence[Path]) -> list[Ensemble]:
 
     Raises
     ------
-    ParameterError : if two are the same trajectory, or of one state point but observed differently
+    ParameterError : if two are the same trajectory, or of one state point but observed differently, or of another model
     """
     groups: dict[str, list[Run]] = {}
     for run in map(read, folders):
+        if (model := run.params["model"]["name"]) != "epmq":
+            raise ParameterError(f"{run.folder}: is a run of model {model!r}, which has no origins; this is for 'epmq'")
         groups.setdefault(_state_point(run), []).append(run)
     return [_ensemble(runs) for runs in groups.values()]
 

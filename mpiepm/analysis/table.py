@@ -6,13 +6,16 @@ from pathlib import Path
 from mpiepm.analysis import estimators
 from mpiepm.analysis.errors import Estimate, known
 from mpiepm.analysis.read import Ensemble, ensembles, read
+from mpiepm.analysis.stationary import block
 from mpiepm.core.params import ParameterError
 from mpiepm.io import archive, checkpoint, rundir
 
 
 def summary(folders: Sequence[Path]) -> str:
-    """One block for each state point: relaxation times, chi4 peak, yield rate, events, events per second."""
-    return "\n\n".join(_block(ensemble) for ensemble in ensembles(folders))
+    """One block for each state point: relaxation times, chi4 peak, yield rate, events; then one for each stationary run."""
+    stationary = {folder: run for folder in folders if (run := read(folder)).params["model"]["name"] == "ferrero"}
+    origins = ensembles([folder for folder in folders if folder not in stationary])
+    return "\n\n".join([*map(_block, origins), *map(block, stationary.values())])
 
 
 def _block(e: Ensemble) -> str:

@@ -9,7 +9,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -98,6 +98,66 @@ class Split(_Section):
         return self
 
 
+class Ferrero(_Section):
+    """[model] name = "ferrero": events of finite duration and fixed orientation (Ferrero, Martens & Barrat 2014)."""
+
+    name: Literal["ferrero"] = "ferrero"
+    preset: Literal["literal", "unit-response", "fitted-activity"] = Field(
+        default="literal",
+        description="defaults for keys not given. unit-response: a kernel with a local response of -1, gfac = 1/abs(G(0, 0)); "
+        "fitted-activity: gamma0 = 1.75, a fit to the activity of the paper",
+    )
+    activation: Literal["thermal", "random"] = Field(
+        default="thermal", description="random: at a constant rate, stress ignored"
+    )
+    temperature: Positive | None = Field(default=None, description="T, in units of threshold ** 2; thermal activation only")
+    activity: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="mean share of active sites; random activation only"
+    )
+    activity_from: str | None = Field(
+        default=None, description="... or the directory of a finished run whose mean activity is taken"
+    )
+    gamma0: Positive = Field(default=1.0, description="Gamma_0: largest rate of activation, 1/tau")
+    threshold: Positive = Field(default=1.0, description="sigma_Y: a site beyond it is activated at the rate gamma0")
+    restructuring_time: Positive = Field(default=1.0, description="tau_res: mean duration of an event, tau")
+    eps0: Positive = Field(default=1.0, description="epsilon_0: plastic strain of an event that lasts 2 tau")
+    gfac: Positive | None = Field(
+        default=None, description="factor on the stress kernel: stress rate = gfac eps0 G * n per tau (default: 1)"
+    )
+    ugain: Positive = Field(default=1.0, description="factor on the displacement kernel: velocity = ugain eps0 / 2 U * n")
+    mean_stress: Literal[0, -1] = Field(default=0, description="G(q = 0): 0 keeps the mean stress, -1 relaxes it")
+    laplacian_correction: bool = Field(default=False, description="qx^2 -> 2 - 2 cos qx in the kernels")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("preset") == "fitted-activity":
+            return {"gamma0": 1.75, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _what_activates(self) -> "Ferrero":
+        sources = ("temperature", "activity", "activity_from")
+        given = {key: value for key in sources if (value := getattr(self, key)) is not None}
+        allowed = {"temperature"} if self.activation == "thermal" else {"activity", "activity_from"}
+        if len(given) != 1 or not set(given) <= allowed:
+            found = ", ".join(f"{key} = {value!r}" for key, value in given.items()) or "nothing"
+            needed = "temperature" if self.activation == "thermal" else "activity or activity_from"
+            raise ValueError(f"activation = {self.activation!r}: needs {needed} and no other of {sources}, found {found}")
+        return self
+
+
+class Step(_Section):
+    """[engine] name = "step": all sites at once, in steps of fixed length."""
+
+    name: Literal["step"] = "step"
+    time_step: Annotated[float, Field(gt=0, le=1)] = Field(default=0.1, description="dt: length of a step, tau")
+    precision: Literal["double", "single"] = Field(default="single", description="of the transforms; stress is double")
+    planning: Literal["reproducible", "measured"] = Field(
+        default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
+    )
+
+
 class Auto(_Section):
     """[engine] name = "auto": the cheapest of the others, measured after equilibration."""
 
@@ -153,6 +213,40 @@ class Run(_Section):
         if self.overlap > 1 and self.stop_persistence is not None:
             raise ValueError(f"overlap = {self.overlap}: origins that end by stop_persistence cannot overlap")
         return self
+
+
+class StationaryEquilibrate(_Section):
+    """[run] equilibrate, model "ferrero": discard the start, in which activity and stress rise over about 1 / activity."""
+
+    time: Positive = Field(description="tau; at least 5 / activity")
+
+    events_per_site: ClassVar[float | None] = None
+
+
+class StationaryRun(_Section):
+    """[run], model "ferrero": one stationary run. To the simulation it is a single origin."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
+    equilibrate: StationaryEquilibrate = Field(description="what to discard first")
+    duration: Positive = Field(description="of the stationary run, tau")
+
+    origins: ClassVar[int] = 1
+    overlap: ClassVar[int] = 1
+    stop_persistence: ClassVar[float | None] = None
+    origin_events_per_site: ClassVar[float | None] = None
+
+    @property
+    def origin_duration(self) -> float:
+        """The only origin lasts as long as the run."""
+        return self.duration
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_origins(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for key in values.keys() & (Run.model_fields.keys() - cls.model_fields.keys()):
+                raise ValueError(f"{key} = {values[key]!r}: does not apply to model.name = 'ferrero', use duration")
+        return values
 
 
 class LogSchedule(_Section):
@@ -211,8 +305,51 @@ class Output(_Section):
     checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")
 
 
-class Parameters(_Section):
-    """All parameters of a run, valid and frozen."""
+class StationaryOutput(_Section):
+    """[output], model "ferrero"."""
+
+    interval: Positive = Field(default=1.0, description="tau between entries of the series and fillings of the histogram")
+    histogram: Histogram = Field(default=Histogram())
+    snapshots: tuple[Positive, ...] = Field(
+        default=(), strict=False, description="times since equilibration at which the fields are stored"
+    )
+    waiting_times: bool = Field(default=True, description="times between successive activations of a site")
+    event_counts: bool = Field(default=False, description="map of the number of events of each site")
+    checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")
+
+
+class Tracers(_Section):
+    """[tracers]: particles that follow the displacement field; placed when equilibration ends."""
+
+    number: Annotated[int, Field(ge=1)] = Field(description="of particles")
+    placement: Literal["uniform", "sites"] = Field(
+        default="uniform", description="at random, or on sites, evenly spread over the lattice"
+    )
+    interval: Positive | None = Field(default=None, description="tau between frames, or (default) ...")
+    frames: LogSchedule | None = Field(default=None, description="... frames at log-spaced times since equilibration")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_schedule(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            if values.get("interval") is not None and values.get("frames") is not None:
+                raise ValueError("interval and frames contradict each other: give one")
+            if values.get("interval") is None and values.get("frames") is None:
+                return {**values, "interval": 1.0}
+        return values
+
+
+class _Root(_Section):
+    def to_toml(self) -> str:
+        """The complete file, defaults filled in; reading it back gives equal parameters."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+_AnyRoot = TypeVar("_AnyRoot", bound=_Root)
+
+
+class Parameters(_Root):
+    """All parameters of a run of EPM-Q, valid and frozen."""
 
     lattice: Lattice = Lattice()
     model: Epmq
@@ -223,7 +360,11 @@ class Parameters(_Section):
     @field_validator("engine", mode="before")
     @classmethod
     def _default_engine(cls, value: Any) -> Any:
-        return {"name": "sweep", **value} if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping):
+            if value.get("name") == "step":
+                raise ValueError("engine.name = 'step', model.name = 'epmq': the step engine is for 'ferrero'")
+            return {"name": "sweep", **value}
+        return value
 
     @model_validator(mode="after")
     def _near_field_fits(self) -> "Parameters":
@@ -250,14 +391,66 @@ class Parameters(_Section):
             raise ValueError(f"{given}: must be temperature 0 for extremal dynamics, above 0 for thermal")
         return self
 
-    def to_toml(self) -> str:
-        """The complete file, defaults filled in; reading it back gives equal parameters."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+class FerreroParameters(_Root):
+    """All parameters of a run of the model "ferrero", valid and frozen."""
+
+    lattice: Lattice = Lattice()
+    model: Ferrero
+    engine: Step = Step()
+    run: StationaryRun
+    tracers: Tracers | None = Field(default=None, description="none")
+    output: StationaryOutput = StationaryOutput()
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _only_engine(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("name", "step") != "step":
+            raise ValueError(f"engine.name = {value['name']!r}, model.name = 'ferrero': the engine must be 'step'")
+        return value
+
+    @model_validator(mode="after")
+    def _probabilities(self) -> "FerreroParameters":
+        model, dt = self.model, self.engine.time_step
+        if dt > model.restructuring_time:
+            given = f"engine.time_step = {dt:g}, model.restructuring_time = {model.restructuring_time:g}"
+            raise ValueError(f"{given}: a step must not be longer than an event")
+        if model.activation == "thermal" and dt * model.gamma0 > 1.0:
+            raise ValueError(f"engine.time_step = {dt:g}, model.gamma0 = {model.gamma0:g}: their product must be at most 1")
+        if model.activity is not None and dt * model.activity > model.restructuring_time * (1.0 - model.activity):
+            given = f"engine.time_step = {dt:g}, model.activity = {model.activity:g}"
+            raise ValueError(f"{given}: the probability of activation, dt a / (1 - a) / restructuring_time, must be at most 1")
+        return self
+
+    @model_validator(mode="after")
+    def _run_is_long_enough(self) -> "FerreroParameters":
+        if self.output.interval > self.run.duration:
+            given = f"output.interval = {self.output.interval:g}, run.duration = {self.run.duration:g}"
+            raise ValueError(f"{given}: the run must last at least one interval")
+        return self
+
+    @model_validator(mode="after")
+    def _room_for_tracers(self) -> "FerreroParameters":
+        sites = self.lattice.size[0] * self.lattice.size[1]
+        if self.tracers and self.tracers.placement == "sites" and self.tracers.number > sites:
+            given = f"tracers.number = {self.tracers.number}, lattice.size = {list(self.lattice.size)}"
+            raise ValueError(f"{given}: placement 'sites' has room for {sites}")
+        return self
 
 
-def _known_keys(location: Sequence[Any]) -> list[str]:
+    def with_activity(self, activity: float) -> "FerreroParameters":
+        """These, with the number in place of activity_from; raises ParameterError if it does not fit."""
+        model = self.model.model_dump(exclude_none=True) | {"activity": activity}
+        del model["activity_from"]
+        return _validated(FerreroParameters, {**self.model_dump(exclude_none=True), "model": model}, "model.activity_from")
+
+
+AnyParameters = Parameters | FerreroParameters
+
+
+def _known_keys(root: type[BaseModel], location: Sequence[Any]) -> list[str]:
     """Keys allowed in the section at `location`, in which the variant of a section is named after the section."""
-    options: list[type[BaseModel]] = [Parameters]
+    options = [root]
     for part in location:
         variants = [option for option in options if len(options) > 1 and option.model_fields["name"].default == part]
         if variants:
@@ -271,14 +464,14 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
     return list(options[0].model_fields)
 
 
-def _describe(error: Any) -> str:
+def _describe(root: type[BaseModel], error: Any) -> str:
     location = error["loc"]
     if error["type"] == "union_tag_invalid":
         key = ".".join([*location, "name"])
         return f"{key} = {error['ctx']['tag']!r}: must be one of {error['ctx']['expected_tags']}"
     key = ".".join(str(part) for k, part in enumerate(location) if location[:k] != ("engine",))  # without the variant
     if error["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
+        known = _known_keys(root, location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"{key}: unknown key; {hint}"
@@ -288,11 +481,26 @@ def _describe(error: Any) -> str:
     message = message.removesuffix(" or object to extract fields from")
     value = error["input"]
     if isinstance(value, Mapping | BaseModel):
-        return f"{key}: {message}" if key else message
+        return f"{key}: {message}" if key and not message.startswith(f"{key}.") else message
     return f"{key} = {value!r}: must be {message}"
 
 
-def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") -> Parameters:
+def _root(values: Mapping[str, Any]) -> type[AnyParameters]:
+    """Which parameters these are, by the name of the model; without one, those of EPM-Q.
+
+    Raises
+    ------
+    ParameterError : if there is no such model
+    """
+    roots: dict[object, type[AnyParameters]] = {"epmq": Parameters, "ferrero": FerreroParameters}
+    model = values.get("model")
+    name = model.get("name", "epmq") if isinstance(model, Mapping) else "epmq"
+    if not isinstance(name, str) or name not in roots:
+        raise ParameterError(f"model.name = {name!r}: must be one of {', '.join(map(repr, roots))}")
+    return roots[name]
+
+
+def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") -> AnyParameters:
     """Parameters from TOML `text`, with ``section.key=value`` overrides applied on top (values are TOML as well).
 
     Raises
@@ -306,9 +514,17 @@ def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") 
     for override in overrides:
         _apply(values, override)
     try:
-        return Parameters.model_validate(values)
+        root = _root(values)
+    except ParameterError as error:
+        raise ParameterError(f"{source}: {error}") from None
+    return _validated(root, values, source)
+
+
+def _validated(root: type[_AnyRoot], values: Mapping[str, Any], source: str) -> _AnyRoot:
+    try:
+        return root.model_validate(values)
     except ValidationError as error:
-        lines = dict.fromkeys(_describe(fault) for fault in error.errors())
+        lines = dict.fromkeys(_describe(root, fault) for fault in error.errors())
         raise ParameterError("\n".join(f"{source}: {line}" for line in lines)) from None
 
 
@@ -330,7 +546,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     section[parts[-1]] = value
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Parameters:
+def load(path: Path, overrides: Sequence[str] = ()) -> AnyParameters:
     """Parameters from the TOML file `path`; see `parse`."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -42,6 +42,20 @@ class LogSpaced:
 
 
 @dataclass(frozen=True)
+class Every:
+    """interval * k, k = 1, 2, ..."""
+
+    interval: float
+
+    def after(self, time: float) -> float:
+        """First scheduled time > `time`."""
+        k = max(1, math.floor(time / self.interval))  # at or below the answer, whatever the rounding
+        while k * self.interval <= time:
+            k += 1
+        return k * self.interval
+
+
+@dataclass(frozen=True)
 class At:
     """The given times, ascending."""
 

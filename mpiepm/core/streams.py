@@ -17,3 +17,6 @@ class Stream(IntEnum):
     EVENT = 4           # counter (candidate of the row, row, part, 0): waiting time, site, acceptance | drop, orientation
     EXTREMAL_SITE = 5   # counter (event, row, 0, 0): priority of the row's unstable sites, site
     EXTREMAL_EVENT = 6  # counter (event, 0, 0, 0): stress drop, orientation
+    STEP_SITE = 7       # counter (column // 4, row, step, 0): whether each of four sites switches
+    STEP_CANDIDATE = 8  # counter (candidate of the row, row, step, 0): sites to the next one, acceptance, sign
+    TRACER_PLACE = 9    # counter (identity, 0, 0, 0): x, y

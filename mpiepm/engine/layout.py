@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Auto, Parameters, Split
+from mpiepm.core.params import AnyParameters, Auto, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
 
@@ -13,13 +13,13 @@ def strip_edges(rows: int, strip: int) -> np.ndarray:
     return even_partition(rows, max(1, rows // strip))
 
 
-def strips_fit(params: Parameters, engine: Split, ranks: int) -> bool:
+def strips_fit(params: AnyParameters, engine: Split, ranks: int) -> bool:
     """Is the lattice large enough for the radius and the strips of so many ranks?"""
     shape = params.lattice.size
     return 2 * engine.radius + 2 <= min(shape) and ranks <= len(strip_edges(shape[0], engine.strip)) - 1
 
 
-def most_ranks(params: Parameters) -> int:
+def most_ranks(params: AnyParameters) -> int:
     """Largest number of ranks that can share the lattice."""
     most = max_ranks(params.lattice.size)
     if isinstance(params.engine, Split):
@@ -27,7 +27,7 @@ def most_ranks(params: Parameters) -> int:
     return most
 
 
-def slabs(params: Parameters, comm: Any = None) -> Domain:
+def slabs(params: AnyParameters, comm: Any = None) -> Domain:
     """The lattice on the ranks of `comm` (default: all), as even as the engine allows.
 
     Raises

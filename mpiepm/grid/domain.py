@@ -73,6 +73,38 @@ class Domain:
         """Rows of the lattice that this rank holds."""
         return slice(self.first_row, self.first_row + self.local_shape[0])
 
+    def shares(self, items: int) -> np.ndarray:
+        """Even cut of so many items in their order: the first of every rank, and their number, (P + 1,)."""
+        return even_partition(items, self.size)
+
+    def share(self, items: int) -> slice:
+        """Part of `shares` that is this rank's."""
+        cut = self.shares(items)
+        return slice(int(cut[self.rank]), int(cut[self.rank + 1]))
+
+    def sharers(self, items: int, item: np.ndarray) -> np.ndarray:
+        """Rank in whose share each of the given items lies: int64, the like of `item`."""
+        return np.searchsorted(self.shares(items), item, side="right") - 1
+
+    def owners(self, row: np.ndarray) -> np.ndarray:
+        """Rank that holds each of the given rows of the lattice: int64, the like of `row`."""
+        return np.searchsorted(self.boundaries, row, side="right") - 1
+
+    def send(self, rows: np.ndarray, destination: np.ndarray) -> np.ndarray:
+        """Send each of the rows float64 (n, k) to the rank destination[n]; those received, by sender. Collective."""
+        if self.size == 1:
+            return rows
+        order = np.argsort(destination, kind="stable")
+        counts = np.bincount(destination, minlength=self.size).astype(np.int64)
+        incoming = np.empty(self.size, np.int64)
+        self.comm.Alltoall(counts, incoming)
+        width = rows.shape[1]
+        received = np.empty((int(incoming.sum()), width))
+        self.comm.Alltoallv(
+            [np.ascontiguousarray(rows[order]), counts * width, MPI.DOUBLE], [received, incoming * width, MPI.DOUBLE]
+        )
+        return received
+
     def sum_rows(self, row_values: np.ndarray) -> float:
         """Sum over all rows of the lattice of one float64 per row of this rank, added in global order. Collective.
 

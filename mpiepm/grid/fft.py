@@ -9,7 +9,7 @@ so a row meets the same arithmetic wherever the lattice is cut: with estimated p
 number of ranks. Measured plans are faster on some machines, but differ from run to run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from mpiepm.grid.domain import Domain, even_partition
 Planning = Literal["reproducible", "measured"]
 Precision = Literal["double", "single"]
 Fill = Callable[[int, int, np.ndarray], None]
+Take = Callable[[int, int, np.ndarray], None]
 _FLAGS = {"reproducible": fftw.FFTW_ESTIMATE, "measured": fftw.FFTW_MEASURE}
 _BLOCK_BYTES = 1024 * 1024  # of one block: a share of a core's cache
 _ALIGNMENT = 64  # bytes, for the vector units
@@ -98,6 +99,19 @@ def _multiply_add(multiplier: np.ndarray, block: np.ndarray, total: np.ndarray, 
         else:
             for j in range(block.shape[1]):
                 total[i, j] += multiplier[i, j] * block[i, j]
+
+
+@njit
+def _weigh(multiplier: np.ndarray, imaginary: bool, source: np.ndarray, target: np.ndarray) -> None:
+    """target = multiplier * source, times i if `imaginary`; the two may be the same array."""
+    for i in range(multiplier.shape[0]):
+        if imaginary:
+            for j in range(multiplier.shape[1]):
+                value, m = source[i, j], multiplier[i, j]
+                target[i, j] = complex(-m * value.imag, m * value.real)
+        else:
+            for j in range(multiplier.shape[1]):
+                target[i, j] = multiplier[i, j] * source[i, j]
 
 
 class _Exchange:
@@ -199,6 +213,7 @@ class Transform:
         self._back_along_x = fftw.ifftn(self._line, axes=(1,), flags=flags, output_array=self._line)
         for scratch in (self._field, self._half, self._line, self._line):
             scratch[:] = 0
+        self._spare: np.ndarray | None = None
         self._exchanges: dict[int, _Exchange] = {}
 
     def empty(self, fields: int | None = None) -> np.ndarray:
@@ -294,6 +309,46 @@ class Transform:
                 line = self._receive_columns(exchange, k, first, len(block))
                 _multiply_add(multipliers[k, first : first + len(block)], line, block, not (add or k))
         return spectrum
+
+    def convolve(self, fill: Fill, multipliers: np.ndarray, imaginary: Sequence[bool], take: Take) -> None:
+        """Fields with the spectra multipliers[k] F[f], of one field f: a forward transform and a backward one for each k.
+
+        Fused: field and spectra never leave the cache; all results share one exchange.
+
+        Parameters
+        ----------
+        fill : fill(0, first, block) writes rows first, first + 1, ... of f, counted on this rank, into `block`
+        multipliers : real (k, ky of this rank, Lx)
+        imaginary : for every k, whether its multiplier is to be taken times i
+        take : take(k, first, block) receives rows first, first + 1, ... of result k in scratch memory, all rows of result 0
+            first; by then `fill` has been called for all rows
+
+        Collective. Unnormalised: with multipliers of 1 / (Lx Ly) the results are f.
+        """
+        source, sink = self._exchange(1), self._exchange(len(multipliers))
+        self._send_rows(fill, source)
+        height, (width, _), rows = len(self._field), self.spectral_shape, self.domain.local_shape[0]
+        if len(multipliers) > 1 and self._spare is None:
+            self._spare = np.zeros_like(self._line)
+        for first in range(0, width, len(self._line)):
+            columns = min(len(self._line), width - first)
+            line = self._receive_columns(source, 0, first, columns)
+            if len(multipliers) > 1 and self._spare is not None:
+                self._spare[:columns] = line
+                line = self._spare[:columns]
+            for k, offsets in enumerate(sink.column_offsets):
+                _weigh(multipliers[k, first : first + columns], imaginary[k], line, self._line)
+                self._back_along_x()
+                _cut(self._line, columns, first, width, height, self._rows, offsets, sink.by_columns)
+        sink.to_rows()
+        for k, offsets in enumerate(sink.row_offsets):
+            for first in range(0, rows, height):
+                number = min(height, rows - first)
+                _gather(
+                    sink.by_rows, sink.by_columns, number, first, self._columns, offsets, self.domain.rank, self._half
+                )
+                self._back_along_y()
+                take(k, first, self._field[:number])
 
     def backward(self, spectrum: np.ndarray, field: np.ndarray, *, add: bool = False) -> np.ndarray:
         """Field of a spectrum, or of a stack of spectra (k, ky of this rank, Lx), into `field`, which is returned.

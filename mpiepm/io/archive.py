@@ -85,7 +85,10 @@ class Archive:
     def _dataset(self, variable: Variable, rows: Sequence[Any]) -> Dataset:
         attributes = {"units": variable.units, "description": variable.description}
         if variable.distributed:
-            return Dataset(variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes)
+            return Dataset(
+                variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes,
+                width=variable.width, items=variable.items,
+            )  # fmt: skip
         if variable.ragged:
             length = max((len(row) for row in rows), default=0)
             values = np.full((len(rows), length, *rows[0].shape[1:]), np.nan, variable.dtype)
@@ -95,9 +98,10 @@ class Archive:
             values = np.array(rows, variable.dtype)
         return Dataset(variable.dims, values, attributes=attributes)
 
-    def _read_rows(self, number: int, name: str, k: int) -> np.ndarray:
+    def _read_rows(self, number: int, variable: Variable, k: int) -> np.ndarray:
+        own = self.domain.share(variable.items) if variable.items else self.domain.rows
         with h5py.File(self._segment(number), "r") as file:
-            rows: np.ndarray = file[name][k, self.domain.rows]
+            rows: np.ndarray = file[variable.name][k, own]
             return rows
 
     def _all_records(self, variable: Variable) -> list[Any]:
@@ -109,7 +113,7 @@ class Archive:
                     continue
                 for k in range(file[variable.name].shape[0]):
                     if variable.distributed:
-                        rows.append(partial(self._read_rows, number, variable.name, k))
+                        rows.append(partial(self._read_rows, number, variable, k))
                     elif variable.ragged:
                         row = file[variable.name][k]
                         empty = np.isnan(row).all(axis=tuple(range(1, row.ndim)))
@@ -144,7 +148,7 @@ def _separate_dimensions(contents: dict[str, Dataset]) -> dict[str, Dataset]:
     return {
         name: Dataset(
             tuple(d if d in ("x", "y") else f"{name.rpartition('/')[2]}_{d}" for d in dataset.dims),
-            dataset.values, dataset.slabs, dataset.dtype, dataset.attributes,
+            dataset.values, dataset.slabs, dataset.dtype, dataset.attributes, dataset.width, dataset.items,
         )
         for name, dataset in contents.items()
     }  # fmt: skip

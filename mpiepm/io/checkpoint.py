@@ -22,7 +22,11 @@ KEEP = 2
 
 
 class Saveable(Protocol):
-    """A part of the run with scalars and fields of its own."""
+    """A part of the run with scalars and fields of its own.
+
+    A part may have an attribute `shares`: for every field that is no field of the lattice but cut evenly, `Domain.share`, the
+    number of its rows on all ranks together.
+    """
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Scalars (JSON) and fields (local rows, Ly or any other number)."""
@@ -48,10 +52,14 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
     contents: dict[str, Dataset] = {}
     for name, part in parts.items():
         scalars[name], fields = part.save()
+        shares = getattr(part, "shares", {})
         for key, slab in fields.items():
             width = slab.shape[1]
-            dims = (f"{name}_{key}_one", "x", "y" if width == domain.shape[1] else f"{name}_{key}_column")
-            contents[f"{name}/{key}"] = Dataset(dims, slabs=[slab], dtype=slab.dtype.str, width=width)
+            rows, columns = ("x" if key not in shares else f"{name}_{key}_row"), f"{name}_{key}_column"
+            dims = (f"{name}_{key}_one", rows, "y" if width == domain.shape[1] else columns)
+            contents[f"{name}/{key}"] = Dataset(
+                dims, slabs=[slab], dtype=slab.dtype.str, width=width, items=shares.get(key, 0)
+            )
     text = json.dumps({"header": header, "parts": scalars})
     hdf5.write(folder / f"checkpoint-{number:06d}.h5", domain, contents, {"schema": SCHEMA, "scalars": text})
     if domain.rank == 0:
@@ -89,5 +97,6 @@ def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
     with h5py.File(path, "r") as file:
         for name, part in parts.items():
             stored = file[name].items() if name in file else ()
-            fields = {key: dataset[0, domain.rows] for key, dataset in stored if dataset.ndim == 3}
+            cuts = {key: domain.share(number) for key, number in getattr(part, "shares", {}).items()}
+            fields = {key: dataset[0, cuts.get(key, domain.rows)] for key, dataset in stored if dataset.ndim == 3}
             part.restore(scalars[name], fields)

@@ -7,6 +7,7 @@ rank, never more than one slab at a time. Both ways give the same file. Nothing 
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Dataset:
         function that fetches them when their turn comes
     attributes : units, description
     width : columns of a slab, 0: those of the lattice
+    items : rows of all slabs together where they are even shares of so many items, 0: they are slabs of the lattice
     """
 
     dims: tuple[str, ...]
@@ -40,6 +42,11 @@ class Dataset:
     dtype: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     width: int = 0
+    items: int = 0
+
+    def cut(self, domain: Domain) -> np.ndarray:
+        """First row of every rank's slab, and their number."""
+        return domain.shares(self.items) if self.items else domain.boundaries
 
 
 def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attributes: Mapping[str, Any]) -> None:
@@ -98,7 +105,7 @@ def sync(path: Path) -> None:
 def _shape(dataset: Dataset, lattice: tuple[int, int]) -> tuple[int, ...]:
     if dataset.values is not None:
         return dataset.values.shape
-    return len(dataset.slabs), lattice[0], dataset.width or lattice[1]
+    return len(dataset.slabs), dataset.items or lattice[0], dataset.width or lattice[1]
 
 
 def _lay_out(
@@ -135,22 +142,26 @@ def _write_parallel(path: Path, domain: Domain, distributed: Mapping[str, Datase
     with h5py.File(path, "r+", driver="mpio", comm=domain.comm) as file:
         for name, dataset in distributed.items():
             target = file[name]
+            cut = dataset.cut(domain)
+            first, last = cut[domain.rank : domain.rank + 2]
+            everyone = bool(np.all(np.diff(cut) > 0))  # h5py leaves a rank without rows out of a collective call
             for k, slab in enumerate(dataset.slabs):
                 rows = slab() if callable(slab) else slab
-                with target.collective:
-                    target[k, domain.rows] = rows
+                with target.collective if everyone else nullcontext():
+                    target[k, first:last] = rows
 
 
 def _gather_by_rows(file: h5netcdf.File | None, domain: Domain, distributed: Mapping[str, Dataset]) -> None:
     for name, dataset in distributed.items():
+        cut = dataset.cut(domain)
         for k, slab in enumerate(dataset.slabs):
             own = np.ascontiguousarray(slab() if callable(slab) else slab, dtype=dataset.dtype)
             if file is None:
                 domain.comm.Send([own, MPI.BYTE], dest=0)
                 continue
-            file[name][k, domain.rows] = own
+            file[name][k, : cut[1]] = own
             for rank in range(1, domain.size):
-                first, last = domain.boundaries[rank : rank + 2]
+                first, last = cut[rank : rank + 2]
                 rows = np.empty((last - first, own.shape[1]), dataset.dtype)
                 domain.comm.Recv([rows, MPI.BYTE], source=rank)
                 file[name][k, first:last] = rows

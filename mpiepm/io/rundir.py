@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mpiepm.core.params import ParameterError, Parameters, load
+from mpiepm.core.params import AnyParameters, ParameterError, load
 from mpiepm.io import archive, checkpoint
 
 PARAMETERS = "params.toml"
@@ -14,7 +14,7 @@ def _ours(folder: Path) -> list[Path]:
     return [*(folder / name for name in names if (folder / name).exists()), *folder.glob("checkpoint-[0-9]*.h5*")]
 
 
-def prepare(folder: Path, params: Parameters | None, *, resume: bool, overwrite: bool) -> tuple[Parameters, bool]:
+def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwrite: bool) -> tuple[AnyParameters, bool]:
     """Check the directory before any work starts (on rank 0): the parameters to run with, and whether to resume.
 
     Raises
@@ -42,7 +42,7 @@ def prepare(folder: Path, params: Parameters | None, *, resume: bool, overwrite:
     return params, False
 
 
-def _resumable(folder: Path, params: Parameters | None) -> Parameters:
+def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
     stored = load(folder / PARAMETERS)
     if params is not None and params != stored:
         changed = _differences(stored.model_dump(), params.model_dump())

@@ -26,6 +26,8 @@ class Variable:
     name : path in the file;  dims : names of its dimensions, in the order of the array
     dtype, units, description : of the values
     distributed : each record is this rank's rows of a field (x, y); otherwise the same on all ranks
+    items : distributed only: a record is this rank's even share of so many items in their order, 0: its rows of the lattice
+    width : distributed only: columns of a record, 0: those of the lattice
     ragged : records may differ in length; short ones are filled up with NaN
     """
 
@@ -36,6 +38,8 @@ class Variable:
     description: str
     distributed: bool = False
     ragged: bool = False
+    items: int = 0
+    width: int = 0
 
 
 class Observer:

@@ -1,4 +1,4 @@
-"""Snapshots of the fields at given lags of the first origins: stress, plastic strain, persistence map."""
+"""Snapshots of the fields at given lags of the first origins: stress, plastic strain, and who has moved or is moving."""
 
 from typing import Any
 
@@ -11,21 +11,25 @@ from mpiepm.physics.state import State
 
 
 class Snapshots(Observer):
-    """The three fields at each of `lags`, for the first `origins` origins."""
+    """The three fields at each of `lags`, for the first `origins` origins.
+
+    The third is the persistence map, or, without `persistence`, the signs of the active sites.
+    """
 
     name = "snapshots"
-    variables = (
+    variables: tuple[Variable, ...] = (
         Variable("fields/time", ("snapshot",), "f8", "sweeps", "since the start of the run"),
         Variable("fields/origin", ("snapshot",), "i8", "1", "number of the origin"),
         Variable("fields/lag", ("snapshot",), "f8", "sweeps", "since the origin"),
         Variable("fields/stress", ("snapshot", "x", "y"), "f8", "sigma_c", "local stress", distributed=True),
         Variable("fields/plastic_strain", ("snapshot", "x", "y"), "f8", "sigma_c/mu", "local plastic strain",
                  distributed=True),
-        Variable("fields/persistence", ("snapshot", "x", "y"), "i1", "1", "1 where no event since the origin",
-                 distributed=True),
     )  # fmt: skip
 
-    def __init__(self, lags: tuple[float, ...], origins: int, persistence: Persistence) -> None:
+    def __init__(self, lags: tuple[float, ...], origins: int, persistence: Persistence | None) -> None:
+        third = ("persistence", "1 where no event since the origin") if persistence else ("active", "sign where active, else 0")
+        name, what = third
+        self.variables += (Variable(f"fields/{name}", ("snapshot", "x", "y"), "i1", "1", what, distributed=True),)
         self.schedule = At(tuple(sorted(lags)))
         self._origins, self._persistence = origins, persistence
         self._origin = EQUILIBRATION
@@ -43,7 +47,10 @@ class Snapshots(Observer):
         record("fields/lag", state.time)
         record("fields/stress", state.stress.copy())
         record("fields/plastic_strain", state.plastic_strain.copy())
-        record("fields/persistence", (self._persistence.newest > state.time).astype("i1"))
+        if self._persistence is not None:
+            record("fields/persistence", (self._persistence.newest > state.time).astype("i1"))
+        elif state.active is not None:
+            record("fields/active", state.active.copy())
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The origin."""

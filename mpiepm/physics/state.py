@@ -16,6 +16,8 @@ class State:
     time : sweeps since the current origin, so that late times keep their resolution
     origin_time : sweeps from the start of the run to the current origin
     events : events on the whole lattice since the start of the run
+    active : int8 (local rows, Ly), events of finite duration only: their sign where one is going on, else 0
+    active_steps : sum over all steps since the start of the run of the number of active sites of the whole lattice
     """
 
     stress: np.ndarray
@@ -23,6 +25,8 @@ class State:
     time: float = 0.0
     origin_time: float = 0.0
     events: int = 0
+    active: np.ndarray | None = None
+    active_steps: int = 0
 
     def begin_origin(self) -> None:
         """Make the present the new origin of time."""
@@ -31,13 +35,19 @@ class State:
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Scalars and fields for a checkpoint."""
-        scalars = {"time": self.time, "origin_time": self.origin_time, "events": self.events}
-        return scalars, {"stress": self.stress, "plastic_strain": self.plastic_strain}
+        scalars: dict[str, Any] = {"time": self.time, "origin_time": self.origin_time, "events": self.events}
+        fields = {"stress": self.stress, "plastic_strain": self.plastic_strain}
+        if self.active is not None:
+            scalars["active_steps"] = self.active_steps
+            fields["active"] = self.active
+        return scalars, fields
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
         self.time, self.origin_time, self.events = scalars["time"], scalars["origin_time"], scalars["events"]
         self.stress[:], self.plastic_strain[:] = fields["stress"], fields["plastic_strain"]
+        if self.active is not None:
+            self.active[:], self.active_steps = fields["active"], scalars["active_steps"]
 
 
 @dataclass(frozen=True)

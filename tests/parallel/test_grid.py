@@ -7,8 +7,8 @@ from mpi4py import MPI
 from mpiepm.core.params import parse
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain, max_ranks
-from mpiepm.grid.fft import Transform
-from mpiepm.physics import eshelby
+from mpiepm.grid.fft import Precision, Transform
+from mpiepm.physics import eshelby, picard
 from mpiepm.physics.state import Events
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)
@@ -71,6 +71,38 @@ def test_contraction_is_the_sum_of_the_products(shape: tuple[int, int]) -> None:
     transform.contract(lambda k, first, block: fill(3, first, block), factors[3:], total, add=True)
     expected = np.sum(spectra * factors, axis=0)
     assert np.abs(total - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (96, 60), (33, 50)])
+@pytest.mark.parametrize(("precision", "accuracy"), [("double", 1e-14), ("single", 1e-6)])
+@pytest.mark.parametrize("results", [1, 3])
+def test_convolution_gives_the_same_bits_anywhere(
+    shape: tuple[int, int], precision: Precision, accuracy: float, results: int
+) -> None:
+    field = np.sign(random_field(shape)).astype(np.int8)
+    imaginary = [False, True, True][:results]
+    found = []
+    for domain in (Domain(shape, MPI.COMM_SELF), Domain(shape, boundaries=uneven(shape[0]))):
+        transform = Transform(domain, precision)
+        g = picard.stress(shape, transform.kx, transform.ky)
+        u = picard.displacement(shape, transform.kx, transform.ky)
+        multipliers = (np.stack([g, *u])[:results] / field.size).astype(transform.real)
+        result = transform.empty(results)
+
+        def fill(_: int, first: int, block: np.ndarray, domain: Domain = domain) -> None:
+            block[:] = field[domain.first_row + first :][: len(block)]
+
+        def take(k: int, first: int, block: np.ndarray, result: np.ndarray = result) -> None:
+            result[k, first : first + len(block)] = block
+
+        for _ in range(2):
+            result[:] = np.nan
+            transform.convolve(fill, multipliers, imaginary, take)
+        found.append(result)
+        kernels = np.stack(picard.real_space(shape))[:results]
+        expected = np.fft.ifft2(np.fft.fft2(kernels) * np.fft.fft2(field)).real[:, domain.rows]
+        assert np.abs(result - expected).max() < accuracy * np.sqrt(field.size)
+    assert found[1].tobytes() == np.ascontiguousarray(found[0][:, domain.rows]).tobytes()
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (96, 60), (33, 50)])

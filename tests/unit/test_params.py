@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from mpiepm.core.params import ParameterError, Parameters, parse
+from mpiepm.core.params import FerreroParameters, ParameterError, Parameters, parse
 
 MINIMAL = "[model]\ntemperature = 0.03\n"
+FERRERO = "[model]\nname = 'ferrero'\ntemperature = 0.1\n[run]\nequilibrate = { time = 50 }\nduration = 10\n"
 
 
 def test_round_trip_is_complete_and_frozen() -> None:
@@ -63,6 +64,23 @@ def test_overrides_take_precedence_and_strings_need_no_quotes() -> None:
         (MINIMAL, ["temperature"], "must be section.key=value"),
         (MINIMAL, ["model.temperature.x=1"], "temperature is not a section"),
         ("[model\n", [], "not valid TOML"),
+        (MINIMAL, ["model.name=fererro"], "model.name = 'fererro': must be one of 'epmq', 'ferrero'"),
+        (MINIMAL, ["engine.name=step"], "engine.name = 'step', model.name = 'epmq': the step engine is for 'ferrero'"),
+        (FERRERO, ["engine.name=split"], "engine.name = 'split', model.name = 'ferrero': the engine must be 'step'"),
+        (FERRERO, ["run.origins=1"], "run: origins = 1: does not apply to model.name = 'ferrero', use duration"),
+        (FERRERO, ["output.four_point={}"], "output.four_point: unknown key"),
+        (FERRERO, ["model.kernel=paper"], "model.kernel: unknown key"),
+        (FERRERO, ["model.gama0=2"], "model.gama0: unknown key; did you mean gamma0?"),
+        (FERRERO, ["run.equilibrate={}"], "run.equilibrate.time: required"),
+        (FERRERO, ["model.activation=random"], "model: activation = 'random': needs activity or activity_from"),
+        (FERRERO, ["model.activity=0.1"], "model: activation = 'thermal': needs temperature and no other"),
+        (FERRERO, ["engine.time_step=0.5", "model.gamma0=3"], "engine.time_step = 0.5, model.gamma0 = 3: their product"),
+        (FERRERO, ["model.restructuring_time=0.05"], "engine.time_step = 0.1, model.restructuring_time = 0.05"),
+        (FERRERO, ["model.mean_stress=1"], "model.mean_stress = 1: must be 0 or -1"),
+        (FERRERO, ["tracers.interval=1"], "tracers.number: required"),
+        (FERRERO, ["tracers={number=2, interval=1, frames={}}"], "tracers: interval and frames contradict each other"),
+        (FERRERO, ["tracers={number=5000, placement='sites'}", "lattice.size=[64, 64]"], "tracers.number = 5000, lattice.size"),
+        (FERRERO, ["output.interval=20"], "output.interval = 20, run.duration = 10: the run must last at least one interval"),
     ],
 )
 def test_bad_input_names_key_value_and_what_is_allowed(text: str, overrides: list[str], expected: str) -> None:
@@ -70,6 +88,18 @@ def test_bad_input_names_key_value_and_what_is_allowed(text: str, overrides: lis
         parse(text, overrides)
     assert expected in str(fault.value)
     assert len(str(fault.value).splitlines()) == 1
+
+
+def test_the_two_models_have_their_own_parameters() -> None:
+    params = parse(FERRERO, ["tracers={number=7, frames={first=0.2}}", "model.preset=fitted-activity", "model.mean_stress=-1"])
+    assert isinstance(params, FerreroParameters)
+    assert (params.model.gamma0, params.engine.name, params.run.origin_duration) == (1.75, "step", 10)
+    assert params.tracers is not None
+    assert params.tracers.interval is None
+    assert parse(params.to_toml()) == params
+    given = parse(FERRERO, ["model.preset=fitted-activity", "model.gamma0=1.5", "tracers.number=1"])
+    assert (given.model.gamma0, given.tracers.interval) == (1.5, 1.0)
+    assert parse(given.to_toml()) == given
 
 
 def test_every_fault_gets_its_line() -> None:
@@ -81,12 +111,12 @@ def test_every_fault_gets_its_line() -> None:
 @given(st.text(max_size=80), st.text(max_size=30))
 def test_no_text_brings_anything_but_parameters_or_a_parameter_error(text: str, override: str) -> None:
     with contextlib.suppress(ParameterError):
-        assert isinstance(parse(text, [override]), Parameters)
+        assert isinstance(parse(text, [override]), Parameters | FerreroParameters)
 
 
 def test_the_documentation_lists_every_key() -> None:
     text = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text()
-    documented = set(re.findall(r"^\| `([a-z_.]+)` \|", text, flags=re.MULTILINE))
+    documented = set(re.findall(r"^\| `([a-z_0-9.]+)` \|", text, flags=re.MULTILINE))
 
     def keys(section: type[BaseModel], prefix: str) -> set[str]:
         found: set[str] = set()
@@ -96,4 +126,4 @@ def test_the_documentation_lists_every_key() -> None:
             found |= {key for s in sections for key in keys(s, f"{prefix}{name}.")} if sections else {prefix + name}
         return found
 
-    assert documented == keys(Parameters, "")
+    assert documented == keys(Parameters, "") | keys(FerreroParameters, "")

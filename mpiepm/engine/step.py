@@ -1,0 +1,162 @@
+"""Step engine: events of finite duration, all sites at once in steps of fixed length.
+
+One step (Ferrero, Martens & Barrat, PRL 113, 248301, 2014, eqs. 1, 2), from the signs n(t) of the active sites:
+
+    V = G * n, u = U * n           one forward transform, one backward, two more where there are tracers
+    sigma += dt gfac eps0 V        2 mu gfac eps0 / (2 tau), mu = tau = 1
+    tracers += dt ugain eps0 / 2 u at their places
+    every site switches at most once, by its new stress and its old n  (`physics.ferrero`).
+
+The transforms are fused (`grid.fft.Transform.convolve`): a block of rows of V is used while it lies in the cache. When no
+site of the whole lattice is active, V is 0 and nothing is transformed. An event is an activation; its time is the end of the
+step.
+
+Draws belong to (seed, row, step, column): the trajectory is the same on any number of ranks.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mpiepm.core.params import FerreroParameters
+from mpiepm.engine.tracers import Tracers
+from mpiepm.grid.domain import Domain
+from mpiepm.grid.fft import Transform
+from mpiepm.physics import ferrero, picard
+from mpiepm.physics.state import Events, State
+
+_QUIET_ROWS = 32  # of a block where nothing is transformed
+
+
+class StepEngine:
+    """Steps on the slabs of `domain`; see the module's text. Construction is collective.
+
+    Attributes
+    ----------
+    tracers : the particles, or None
+    """
+
+    def __init__(self, domain: Domain, params: FerreroParameters, state: State) -> None:
+        model, engine = params.model, params.engine
+        self.domain = domain
+        self.time_step = engine.time_step
+        self.tracers = Tracers(domain, params.tracers, params.run.seed) if params.tracers else None
+        self._seed = params.run.seed
+        self._rules = ferrero.rules(model, engine.time_step)
+        self._transform = transform = Transform(domain, engine.precision, engine.planning)
+        where = domain.shape, transform.kx, transform.ky
+        g = picard.stress(*where, mean_stress=model.mean_stress, laplacian_correction=model.laplacian_correction)
+        local = float(transform.sum_columns(g.sum(axis=1))) / domain.sites
+        self.local_response = local
+        gfac = model.gfac or (1.0 / abs(local) if model.preset == "unit-response" else 1.0)
+        g *= gfac * model.eps0 * engine.time_step / domain.sites  # the transforms are unnormalised
+        kernels = [g[None]]
+        if self.tracers:
+            u = picard.displacement(*where, laplacian_correction=model.laplacian_correction)
+            kernels.append(u * (0.5 * model.ugain * model.eps0 * engine.time_step / domain.sites))
+            self._displacement = np.zeros((2, domain.local_shape[0] + 1, domain.shape[1]))  # the last row: a neighbour's
+        self._multipliers = np.concatenate(kernels).astype(transform.real)
+        self._words = np.zeros((domain.shape[1] + 7) // 8, np.uint64)
+        self._number = 0   # steps since the start of the run: names the draws
+        self._elapsed = 0  # steps since the origin: the clock
+        self._state = state
+        self._row, self._column, self._sign = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        self._found = self._balance = 0
+        self._active = 0  # sites of the whole lattice
+
+    def boundary(self, time: float) -> float:
+        """End of the step that holds `time`; `time` itself if it is the end of one."""
+        if math.isinf(time):
+            return time
+        steps = math.ceil(time / self.time_step)
+        while steps * self.time_step < time:  # the quotient may be rounded either way
+            steps += 1
+        while (steps - 1) * self.time_step >= time:
+            steps -= 1
+        return steps * self.time_step
+
+    def begin_origin(self, time: float) -> None:
+        """Start the clock anew; the draws go on. Tracers are placed at the first origin."""
+        self._elapsed = 0
+        if self.tracers:
+            self.tracers.place()
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Counters for a checkpoint."""
+        return {"number": self._number, "elapsed": self._elapsed, "active": self._active}, {}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        """Undo `save`."""
+        self._number, self._elapsed, self._active = scalars["number"], scalars["elapsed"], scalars["active"]
+
+    def advance(self, state: State, until: float) -> Iterator[Events]:
+        """See `engine.base.Engine`: one batch of events for each step that has any on some rank."""
+        assert state is self._state
+        target = round(until / self.time_step)
+        while self._elapsed < target:
+            self._step()
+            counts = self.domain.sum_counts(np.array([self._found, self._balance]))
+            state.active_steps += self._active
+            state.events += int(counts[0])
+            self._active += int(counts[1])
+            self._number += 1
+            self._elapsed += 1
+            state.time = self._elapsed * self.time_step
+            if counts[0]:
+                yield self._events(state.time)
+        state.time = target * self.time_step
+
+    def _events(self, time: float) -> Events:
+        n = self._found
+        return Events(self._row[:n], self._column[:n], np.full(n, time), self._sign[:n], np.zeros(n))
+
+    def _step(self) -> None:
+        """One step of the fields and the tracers; events and change of activity are left for the caller."""
+        self._found = self._balance = 0
+        moving = self.tracers is not None and self.tracers.placed
+        if self._active:
+            results = 3 if moving else 1
+            self._transform.convolve(self._fill, self._multipliers[:results], (False, True, True)[:results], self._take)
+        else:
+            nothing = np.zeros((_QUIET_ROWS, self.domain.shape[1]), self._transform.real)
+            for first in range(0, self.domain.local_shape[0], _QUIET_ROWS):
+                self._take(0, first, nothing[: self.domain.local_shape[0] - first])
+        if self._active and moving and self.tracers is not None:
+            self._fetch_row_below()
+            self.tracers.move(self._displacement)
+
+    def _fill(self, k: int, first: int, block: np.ndarray) -> None:
+        assert self._state.active is not None
+        block[:] = self._state.active[first : first + len(block)]
+
+    def _take(self, k: int, first: int, block: np.ndarray) -> None:
+        """Use rows of a result of the convolution: change of stress, or displacement along x or y."""
+        last = first + len(block)
+        if k:
+            self._displacement[k - 1, first:last] = block
+            return
+        state = self._state
+        assert state.active is not None
+        self._reserve(self._found + block.size)
+        self._found, balance = ferrero.switch(
+            self.domain.first_row + first, self._number, self._seed, self._rules, block,
+            state.stress[first:last], state.active[first:last], state.plastic_strain[first:last],
+            self._words.view(np.uint8), self._words, self._found, self._row, self._column, self._sign,
+        )  # fmt: skip
+        self._balance += balance
+
+    def _reserve(self, capacity: int) -> None:
+        """Room for so many events, of which some may be there already."""
+        if capacity > len(self._row):
+            for name in ("_row", "_column", "_sign"):
+                old = getattr(self, name)
+                new = np.empty(2 * capacity, old.dtype)
+                new[: len(old)] = old
+                setattr(self, name, new)
+
+    def _fetch_row_below(self) -> None:
+        """The displacement of the row after our last one, for the tracers between the two. Collective."""
+        below = self.domain.swap_with_neighbours(self._displacement[:, 0], np.empty((0, self.domain.shape[1])))[1]
+        self._displacement[:, -1] = below

@@ -1,0 +1,134 @@
+"""The model "ferrero" as its user runs it: the same archive on any number of ranks and after a kill, tracers included."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PARAMS = """
+[lattice]
+size = [33, 50]
+[model]
+name = "ferrero"
+temperature = 0.2
+[run]
+equilibrate = { time = 8 }
+duration = 40
+[tracers]
+number = 150
+interval = 0.7
+[output]
+snapshots = [1.0, 20.0]
+event_counts = true
+"""
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Every dataset of an archive, byte by byte."""
+    found: dict[str, bytes] = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, o: found.__setitem__(name, o[()].tobytes()) if isinstance(o, h5py.Dataset) else None)
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of PARAMS on one rank."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "params.toml").write_text(PARAMS)
+    command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
+    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    return folder
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_archive_is_the_same_on_any_number_of_ranks(finished: Path, mpiepm: Run, tmp_path: Path, ranks: int) -> None:
+    done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "activity" in done.stdout
+    assert contents(tmp_path / "run" / "archive.h5") == contents(finished / "run" / "archive.h5")
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 3), (3, 2)])
+def test_killed_and_resumed_gives_the_same_archive(
+    finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, first: int, second: int
+) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "mpiepm", "run", str(finished / "params.toml"), "--out", str(folder),
+               "--set", "output.checkpoint_minutes=1e-5"]  # fmt: skip
+    if first > 1:
+        command = ["mpirun", "-n", str(first), *command]
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
+    deadline = time.monotonic() + 120
+    while not (folder / "checkpoint-000030.h5").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)  # by then tracers move
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
+    assert not (folder / "archive.h5").exists()
+    done = mpiepm(second, "run", "--out", folder, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+
+
+def test_more_ranks_than_tracers(mpiepm: Run, finished: Path, tmp_path: Path) -> None:
+    few = ["--set", "tracers={number=2, placement='sites', frames={}}", "--set", "run.duration=3"]
+    for ranks in (1, 4):
+        done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / str(ranks), *few)
+        assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "1" / "archive.h5") == contents(tmp_path / "4" / "archive.h5")
+
+
+def test_random_model_with_the_activity_of_a_run(mpiepm: Run, finished: Path, tmp_path: Path) -> None:
+    text = PARAMS.replace("temperature = 0.2", "activation = 'random'")
+    (tmp_path / "random.toml").write_text(text)
+    arguments = ["run", tmp_path / "random.toml", "--out", tmp_path / "run", "--set", f"model.activity_from={finished / 'run'}"]
+    done = mpiepm(1, *arguments)
+    assert done.returncode == 0, done.stderr
+    given = tomllib.loads((tmp_path / "run" / "params.toml").read_text())["model"]
+    series = xarray.open_dataset(finished / "run" / "archive.h5", group="series", engine="h5netcdf")
+    assert given["activity"] == pytest.approx(float(series["activity"][series["origin"] == 0].mean()))
+    assert "activity_from" not in given
+    assert "nothing to resume" in mpiepm(1, *arguments, "--resume").stdout
+    wrong = mpiepm(1, "run", tmp_path / "random.toml", "--set", f"model.activity_from={tmp_path}")
+    assert wrong.returncode == 2
+    assert "model.activity_from = " in wrong.stderr
+    assert "no such file" in wrong.stderr
+
+
+def test_layout_of_the_archive(finished: Path, mpiepm: Run) -> None:
+    path = finished / "run" / "archive.h5"
+    tracers = xarray.open_dataset(path, group="tracers", engine="h5netcdf")
+    assert tracers["position"].dims == ("frame", "tracer", "component")
+    assert np.allclose(np.diff(tracers["time"]), 0.7)
+    assert tracers["position"].shape == (58, 150, 2)
+    assert np.all(tracers["position"][0] >= 0)
+    assert np.all(tracers["position"][0] < [33, 50])
+    steps = np.diff(tracers["position"], axis=0)
+    assert 0 < np.abs(steps).max() < 2
+    series = xarray.open_dataset(path, group="series", engine="h5netcdf")
+    run = series["origin"] == 0
+    assert run.sum() == 40
+    origins = xarray.open_dataset(path, group="origins", engine="h5netcdf")
+    assert int(origins["event_count"].sum()) == int(origins["events"][0])
+    assert float(series["yield_rate"][run].mean()) == pytest.approx(float(origins["events"][0]) / (33 * 50 * 40))
+    fields = xarray.open_dataset(path, group="fields", engine="h5netcdf")
+    assert set(np.unique(fields["active"])) == {-1, 0, 1}
+    assert "unfinished" not in mpiepm(1, "info", finished / "run").stdout
+    wrong = mpiepm(1, "figure", "overview", finished / "run")
+    assert wrong.returncode == 2
+    assert "is a run of model 'ferrero'" in wrong.stderr
