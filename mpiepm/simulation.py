@@ -1,6 +1,7 @@
 """Assemble a run and run it: the loop fits on one screen."""
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -265,9 +266,13 @@ class Simulation:
             for observer in self.observers:
                 observer.begin_phase(self.state, origin, ignore)
             self.advance(self.engine.boundary(1.0))
-            self.state.time = max(self.state.time, self.params.output.lags.first)
+            now = self.state.time
             for observer in self.observers:
+                first = observer.schedule.after(0.0)  # as if it had come: some do nothing before
+                self.state.time = max(now, first) if math.isfinite(first) else now
                 observer.sample(self.state, self.state.time, ignore)
+            self.state.time = now
+            for observer in self.observers:
                 observer.end_phase(self.state, ignore)
             self.engine.begin_origin(self.state.time)
             self.state.begin_origin()
