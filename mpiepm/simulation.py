@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import AnyParameters, Auto, Event, FerreroParameters, Parameters, Split
+from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
+from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.core.streams import Stream
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine

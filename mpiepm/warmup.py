@@ -25,7 +25,9 @@ def compile_in_turn(comm: MPI.Intracomm, params: AnyParameters) -> None:
 
 def rehearse(params: AnyParameters) -> None:
     """Compile everything that a run with these parameters needs, in this process alone."""
-    from mpiepm.core.params import Auto, Event, Ferrero, FerreroParameters, Lattice, Split, Sweep
+    from mpiepm.core.ferrero_sections import Ferrero
+    from mpiepm.core.params import FerreroParameters
+    from mpiepm.core.sections import Auto, Event, Lattice, Split, Sweep
     from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Event, Parameters, Split, Sweep
+from mpiepm.core.params import Parameters
+from mpiepm.core.sections import Event, Split, Sweep
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import strips_fit

@@ -8,7 +8,7 @@ The tables are built by the same distributed transforms, so no rank ever holds t
 
 import numpy as np
 
-from mpiepm.core.params import Epmq, Split
+from mpiepm.core.sections import Epmq, Split
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
 from mpiepm.physics import eshelby

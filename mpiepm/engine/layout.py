@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import AnyParameters, Auto, Split
+from mpiepm.core.params import AnyParameters
+from mpiepm.core.sections import Auto, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
 

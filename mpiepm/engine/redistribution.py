@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Epmq, Sweep
+from mpiepm.core.sections import Epmq, Sweep
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
 from mpiepm.physics import eshelby

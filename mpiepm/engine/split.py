@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import Parameters, Split
+from mpiepm.core.params import Parameters
+from mpiepm.core.sections import Split
 from mpiepm.engine import strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Parameters, Sweep
+from mpiepm.core.params import Parameters
+from mpiepm.core.sections import Sweep
 from mpiepm.core.streams import Stream
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain

@@ -20,7 +20,7 @@ import numpy as np
 
 from mpiepm.core import vectorised
 from mpiepm.core.jit import inlined, njit
-from mpiepm.core.params import Epmq
+from mpiepm.core.sections import Epmq
 from mpiepm.core.streams import Stream
 from mpiepm.engine.pending import Pending, catch_up
 from mpiepm.grid.rng import exponential, philox, uniform

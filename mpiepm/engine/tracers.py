@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core import params
+from mpiepm.core import ferrero_sections as sections
 from mpiepm.grid.domain import Domain
 from mpiepm.physics import tracers
 
@@ -23,7 +23,7 @@ class Tracers:
     shares : what of `save` is cut by identity, and how long it is on all ranks together
     """
 
-    def __init__(self, domain: Domain, given: params.Tracers, seed: int) -> None:
+    def __init__(self, domain: Domain, given: sections.Tracers, seed: int) -> None:
         self.domain = domain
         self.number = given.number
         self.placed = False

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mpiepm.core.ferrero_sections import Ferrero
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Ferrero
 from mpiepm.core.streams import Stream
 from mpiepm.grid.rng import exponential, philox, uniform
 

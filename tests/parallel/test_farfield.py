@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mpiepm.core.params import Split, parse
+from mpiepm.core.params import parse
+from mpiepm.core.sections import Split
 from mpiepm.engine import strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import slabs
