@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_ozawa_biroli_2023(environment: dict[str, str], tmp_path: Path) -> None:
     folder = ROOT / "run" / "ozawa_biroli_2023"
-    command = [sys.executable, folder / "run_all.py", folder / "small.toml", "--out", tmp_path, "--processes", "2"]
+    command = [sys.executable, ROOT / "run" / "run_study.py", folder / "small.toml", "--out", tmp_path, "--processes", "2"]
     first = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
     assert first.returncode == 0, first.stderr
     runs = len(list(tmp_path.glob("*/*/*/archive.h5")))

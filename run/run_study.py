@@ -1,8 +1,11 @@
 """Run a study: all its series, as many runs at a time as there are cores. Interrupted, it goes on where it was.
 
-    python run/ozawa_biroli_2023/run_all.py [STUDY.toml] [--out DIR] [--processes N]
+    python run/run_study.py STUDY.toml [--out DIR] [--processes N]
 
-Runs lie in DIR/SERIES/T<temperature>/seed<number>. A run that is there is left alone, an unfinished one is resumed.
+A study has a [base], which is a parameter file, and [[series]], each a grid over it: seeds 1 ... `seeds` and either
+`temperatures` or `activities`, with further overrides in `set`. Runs lie in DIR/NAME/T<temperature>/seed<number> (or
+a<activity>). A run that is there is left alone, an unfinished one is resumed. DIR defaults to results/ and the name of the folder
+that the study lies in.
 """
 
 import argparse
@@ -19,18 +22,20 @@ import tomli_w
 from mpiepm.core.params import parse
 from mpiepm.io import rundir
 
-HERE = Path(__file__).parent
+GRIDS = {"temperatures": ("model.temperature", "T"), "activities": ("model.activity", "a")}
 
 
 def points(study: dict, out: Path) -> Iterator[tuple[Path, str]]:
     """Directory and complete parameter file of every run."""
     base = tomli_w.dumps(study["base"])
     for series in study["series"]:
-        for temperature in series["temperatures"]:
+        grid = next(name for name in GRIDS if name in series)
+        key, label = GRIDS[grid]
+        for value in series[grid]:
             for seed in range(1, series["seeds"] + 1):
-                overrides = [f"model.temperature={temperature}", f"run.seed={seed}", *series.get("set", [])]
+                overrides = [f"{key}={value}", f"run.seed={seed}", *series.get("set", [])]
                 params = parse(_replace(base, overrides), overrides, series["name"])
-                yield out / series["name"] / f"T{temperature:g}" / f"seed{seed}", params.to_toml()
+                yield out / series["name"] / f"{label}{value:g}" / f"seed{seed}", params.to_toml()
 
 
 def _replace(base: str, overrides: list[str]) -> str:
@@ -39,6 +44,13 @@ def _replace(base: str, overrides: list[str]) -> str:
     if any(override.startswith("run.equilibrate={") for override in overrides):
         del values["run"]["equilibrate"]
     return tomli_w.dumps(values)
+
+
+def _kind(text: str) -> str:
+    """What decides which functions a run compiles, more or less."""
+    params = parse(text)
+    model = params.model
+    return str((params.engine, params.output, getattr(model, "elasticity", True), getattr(model, "activation", "")))
 
 
 def prepare(texts: list[str]) -> None:
@@ -65,11 +77,12 @@ def perform(folder: Path, text: str) -> str:
 def main() -> None:
     """Run what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", type=Path, nargs="?", default=HERE / "study.toml")
-    parser.add_argument("--out", type=Path, default=Path("results/ozawa_biroli_2023"))
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--out", type=Path)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     a = parser.parse_args()
-    runs = list(points(tomllib.loads(a.study.read_text()), a.out))
+    out = a.out or Path("results") / a.study.resolve().parent.name
+    runs = list(points(tomllib.loads(a.study.read_text()), out))
     todo = [(folder, text) for folder, text in runs if not rundir.is_finished(folder)]
     for folder, _ in runs:
         if rundir.is_finished(folder):
@@ -77,7 +90,7 @@ def main() -> None:
     print(f"{len(runs)} runs, {len(todo)} to do", flush=True)
     if not todo:
         return
-    kinds = {str((parse(text).engine, parse(text).model.elasticity)): text for _, text in todo}
+    kinds = {_kind(text): text for _, text in todo}
     with ProcessPoolExecutor(a.processes, multiprocessing.get_context("spawn")) as pool:
         pool.submit(prepare, list(kinds.values())).result()
         began = time.monotonic()
