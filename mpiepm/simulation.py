@@ -140,6 +140,8 @@ def stationary_observers(domain: Domain, params: FerreroParameters, engine: Step
     ]
     if output.snapshots:
         found.append(Snapshots(output.snapshots, 1, None))
+    if output.correlations:  # lags are rounded up to steps of 0.1 tau or so: none much shorter than 1
+        found.append(Correlations(domain, LogSpaced(1.0, 16), overlap=1, wave_number=output.correlations.wave_number))
     if output.waiting_times:
         found.append(WaitingTimes(domain))
     if output.event_counts:

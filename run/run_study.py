@@ -4,8 +4,8 @@
 
 A study has a [base], which is a parameter file, and [[series]], each a grid over it: seeds 1 ... `seeds` and either
 `temperatures` or `activities`, with further overrides in `set`. Runs lie in DIR/NAME/T<temperature>/seed<number> (or
-a<activity>). A run that is there is left alone, an unfinished one is resumed. DIR defaults to results/ and the name of the folder
-that the study lies in.
+a<activity>). A run that is there is left alone, an unfinished one is resumed. DIR defaults to results/ and the name of the
+folder that the study lies in.
 """
 
 import argparse

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mpiepm.core.sections import Histogram, LogSchedule, Positive, Run, Section
+from mpiepm.core.sections import Correlations, Histogram, LogSchedule, Positive, Run, Section
 
 
 class Ferrero(Section):
@@ -110,6 +110,7 @@ class StationaryOutput(Section):
     snapshots: tuple[Positive, ...] = Field(
         default=(), strict=False, description="times since equilibration at which the fields are stored"
     )
+    correlations: Correlations | None = Field(default=None, description="C_sigma(t) and C_p(t) from the end of equilibration")
     waiting_times: bool = Field(default=True, description="times between successive activations of a site")
     event_counts: bool = Field(default=False, description="map of the number of events of each site")
     checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")

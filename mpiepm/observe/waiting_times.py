@@ -32,11 +32,12 @@ def _note(
 
 
 class WaitingTimes(Observer):
-    """Exchange times that end between an origin and the next, by size."""
+    """Exchange times that end between an origin and the next, by size, and those still open then."""
 
     name = "waiting_times"
     variables = (
         Variable("waiting_times/exchange", ("origin", "bin"), "i8", "1", "exchange times in each bin"),
+        Variable("waiting_times/open", ("origin", "bin"), "i8", "1", "times from a site's last event to the end, in each bin"),
     )  # fmt: skip
 
     def __init__(self, domain: Domain) -> None:
@@ -63,6 +64,8 @@ class WaitingTimes(Observer):
         """Record the counts; what is measured from here on refers to the new phase."""
         if self._origin >= 0:
             record("waiting_times/exchange", self.domain.sum_counts(self._counts))
+            since = (state.time - self._last)[np.isfinite(self._last)]
+            record("waiting_times/open", self.domain.sum_counts(self._bins.histogram(since)))
         self._last -= state.time
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

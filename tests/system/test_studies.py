@@ -7,6 +7,22 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+def test_ferrero_martens_barrat_2014(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = ROOT / "run" / "ferrero_martens_barrat_2014"
+    for command in (
+        [ROOT / "run" / "run_study.py", folder / "small.toml", "--out", tmp_path],
+        [folder / "figures.py", "--runs", tmp_path],
+    ):
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=200, env=environment)
+        assert done.returncode == 0, done.stderr
+    figures = tmp_path / "figures"
+    for number in (1, 2, 3):
+        assert (figures / f"figure-{number}.png").read_bytes().startswith(b"\x89PNG")
+        assert (figures / f"figure-{number}.pdf").read_bytes().startswith(b"%PDF")
+    assert (figures / "displacements.gif").read_bytes().startswith(b"GIF")
+    assert "| regime I (T = 0.2)" in (figures / "numbers.md").read_text()
+
+
 def test_ozawa_biroli_2023(environment: dict[str, str], tmp_path: Path) -> None:
     folder = ROOT / "run" / "ozawa_biroli_2023"
     command = [sys.executable, ROOT / "run" / "run_study.py", folder / "small.toml", "--out", tmp_path, "--processes", "2"]

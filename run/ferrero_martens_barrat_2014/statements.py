@@ -1,0 +1,55 @@
+"""What the paper says and what comes out: a Markdown table."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from runs import WINDOWS, State, pick
+
+from mpiepm.analysis import tracers
+from mpiepm.analysis.estimators import activation_energy
+from mpiepm.analysis.stationary import mean_over_time
+from mpiepm.analysis.structure_factor import collapse
+
+
+def table(found: list[State], out: Path) -> None:
+    """Print and keep it beside the figures."""
+    lines = ["| paper | here |", "|---|---|", *(f"| {says} | {ours} |" for says, ours in rows(found)), "", *values(found)]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "numbers.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines), flush=True)
+
+
+def rows(found: list[State]) -> Iterator[tuple[str, str]]:
+    """Statement, numbers."""
+    cold = [s for s in found if s.thermal and s.temperature < 0.11]
+    t, a, error = (np.array(x) for x in zip(*((s.temperature, s.activity.value, s.activity.error) for s in cold), strict=True))
+    yield "activity ~ exp(-0.48 / T) at low T", f"energy {activation_energy(t, 1 / a, error / a**2)} for T <= 0.1"
+    for name, says in (
+        ("I", "n = 1.125, gamma = 1.8, alpha = 0.07"), ("II", "n = 2.3, gamma = 0.86, alpha = 0.0015"),
+        ("III", "n = 2, gamma = 1, alpha = 0.1"),
+    ):  # fmt: skip
+        temperature, window, q_window = WINDOWS[name]
+        state = pick(found, temperature)
+        factor = state.structure(window, q_window)
+        fit = collapse(factor.square, factor.times, factor.q, window, q_window)
+        yield f"regime {name} (T = {state.temperature:g}): {says}", str(fit)
+    for state in found:
+        squares = tracers.mean_square_displacement(state.positions, state.lags)
+        times = state.lags * state.interval
+        d = tracers.diffusion(squares, times).value
+        k = int(np.argmax(d))
+        yield (
+            f"{state.label}: subdiffusion in the thermal, not in the random model",
+            f"largest D {d[k]:.3g} at t = {times[k]:.3g}, D = {d[-1]:.3g} at t = {times[-1]:.3g}: ratio {d[-1] / d[k]:.2f}",
+        )
+
+
+def values(found: list[State]) -> Iterator[str]:
+    """Table of all runs."""
+    yield "| run | L | activity | events per site and time / a | stress variance | kurtosis |"
+    yield "|---|---|---|---|---|---|"
+    for s in found:
+        identity = mean_over_time(s.run, "yield_rate").value / s.activity.value
+        variance, kurtosis = (mean_over_time(s.run, f"stress_{name}") for name in ("variance", "kurtosis"))
+        yield f"| {s.label} | {s.length} | {s.activity} | {identity:.4f} | {variance} | {kurtosis} |"
