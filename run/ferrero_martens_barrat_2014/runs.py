@@ -82,9 +82,9 @@ class State:
         return structure_factor(self.positions, self.times, lags, k, self.length)
 
 
-def states(runs: Path) -> list[State]:
-    """All finished runs, thermal from hot to cold, then random from busy to quiet."""
-    found = [State(read(path.parent)) for path in runs.glob("*/*/*/archive.h5")]
+def states(runs: Path, series: tuple[str, ...] = ("thermal", "random")) -> list[State]:
+    """The finished runs of some series, thermal from hot to cold, then random from busy to quiet."""
+    found = [State(read(path.parent)) for name in series for path in runs.glob(f"{name}/*/*/archive.h5")]
     return sorted(found, key=lambda s: (not s.thermal, -s.temperature, -s.run.params["model"].get("activity", 0.0)))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from runs import WINDOWS, State, pick
+from runs import WINDOWS, State, pick, states
 
 from mpiepm.analysis import tracers
 from mpiepm.analysis.estimators import activation_energy
@@ -15,6 +15,7 @@ from mpiepm.analysis.structure_factor import collapse
 def table(found: list[State], out: Path) -> None:
     """Print and keep it beside the figures."""
     lines = ["| paper | here |", "|---|---|", *(f"| {says} | {ours} |" for says, ours in rows(found)), "", *values(found)]
+    lines += ["", *presets(found[0].run.folder.parents[2])]
     out.mkdir(parents=True, exist_ok=True)
     (out / "numbers.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines), flush=True)
@@ -53,3 +54,18 @@ def values(found: list[State]) -> Iterator[str]:
         identity = mean_over_time(s.run, "yield_rate").value / s.activity.value
         variance, kurtosis = (mean_over_time(s.run, f"stress_{name}") for name in ("variance", "kurtosis"))
         yield f"| {s.label} | {s.length} | {s.activity} | {identity:.4f} | {variance} | {kurtosis} |"
+
+
+def presets(runs: Path) -> Iterator[str]:
+    """The three readings of the model side by side."""
+    yield "| reading | T | activity | regime | gamma | n | alpha |"
+    yield "|---|---|---|---|---|---|---|"
+    for series in ("thermal", "unit-response", "fitted-activity"):
+        for state in states(runs, (series,)):
+            for name, (temperature, window, q_window) in WINDOWS.items():
+                if state.temperature == temperature:
+                    factor = state.structure(window, q_window)
+                    fit = collapse(factor.square, factor.times, factor.q, window, q_window)
+                    cells = f"{fit.shape} | {fit.wave_exponent} | {fit.prefactor}"
+                    reading = "literal" if series == "thermal" else series
+                    yield f"| {reading} | {temperature:g} | {state.activity} | {name} | {cells} |"
