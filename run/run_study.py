@@ -11,6 +11,7 @@ folder that the study lies in.
 import argparse
 import multiprocessing
 import os
+import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -53,6 +54,18 @@ def _kind(text: str) -> str:
     return str((params.engine, params.output, getattr(model, "elasticity", True), getattr(model, "activation", "")))
 
 
+def end_with_parent() -> None:
+    """Let this process end when the one that started it is gone, for then another may come to resume its run."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def prepare(texts: list[str]) -> None:
     """Compile what these runs need, once for all processes."""
     from mpiepm.warmup import rehearse
@@ -91,7 +104,7 @@ def main() -> None:
     if not todo:
         return
     kinds = {_kind(text): text for _, text in todo}
-    with ProcessPoolExecutor(a.processes, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(a.processes, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         pool.submit(prepare, list(kinds.values())).result()
         began = time.monotonic()
         futures = {pool.submit(perform, folder, text): folder for folder, text in todo}

@@ -84,6 +84,8 @@ def _collapsed(ax: Axes, state: State, regime: str) -> None:
         x = np.geomspace(*np.array([factor.q.min() ** n * window[0], factor.q.max() ** n * window[1]]), 200)
         ax.semilogx(x, np.exp(-alpha * x**gamma), "k--", lw=1)
     inset.tick_params(labelsize=6)
+    inset.xaxis.set_major_locator(mpl.ticker.LogLocator(numticks=3))
+    inset.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     inset.set_xlabel("$t$", fontsize=6, labelpad=0)
     ax.set(title=f"{state.label}, {regime}: $n$ = {n:.3g}, $\\gamma$ = {gamma:.3g}", xlabel="$q^n t$", ylabel="$S(q, t)$",
            ylim=(0, 1.02))  # fmt: skip
@@ -98,11 +100,22 @@ def figure_2(found: list[State], out: Path) -> None:
         value = tracers.diffusion(tracers.mean_square_displacement(state.positions, state.lags), times)
         a.errorbar(times, value.value, value.error, color=colour(state), lw=1, elinewidth=0.5,
                    label=state.label if state.thermal else None)  # fmt: skip
+        if not state.thermal:
+            velocity = random_walk.velocity_square(state.activity.value, 0.5, mean_kernel_square(state.length))
+            a.plot(times, random_walk.diffusion(times, velocity, step=0.1), "k:", lw=0.7)
     a.set(xscale="log", yscale="log", xlabel=r"$t$ ($\tau$)", ylabel="$D(t)$")
     a.legend()
     for ax, regime in ((b, "I"), (c, "II"), (d, "III")):
         _collapsed(ax, pick(found, WINDOWS[regime][0]), regime)
     save(figure, out, "figure-2")
+
+
+def mean_kernel_square(length: int) -> float:
+    """sum |U|^2, averaged over the places between the nodes: bilinear interpolation takes some of it away."""
+    _, ux, uy = picard.real_space((length, length))
+    c = 2.0 + np.cos(2 * np.pi * np.fft.fftfreq(length))
+    power = np.abs(np.fft.fft2(ux)) ** 2 + np.abs(np.fft.fft2(uy)) ** 2
+    return float((power * c[:, None] * c[None, :] / 9.0).sum()) / length**2
 
 
 def figure_3(found: list[State], out: Path) -> None:
