@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from runs import WINDOWS, State, pick, states
 
-from mpiepm.analysis import tracers, waiting
+from mpiepm.analysis import tracers
 from mpiepm.analysis.structure_factor import collapse
 from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
@@ -28,7 +28,7 @@ from mpiepm.theory import random_walk
 
 GRAY = "#888888"
 mpl.rcParams.update({"font.size": 9, "legend.fontsize": 7, "legend.frameon": False, "xtick.direction": "in",
-                     "ytick.direction": "in", "savefig.dpi": 140})  # fmt: skip
+                     "ytick.direction": "in", "savefig.dpi": 120})  # fmt: skip
 
 
 def colour(state: State) -> object:
@@ -104,7 +104,7 @@ def figure_2(found: list[State], out: Path) -> None:
             velocity = random_walk.velocity_square(state.activity.value, 0.5, mean_kernel_square(state.length))
             a.plot(times, random_walk.diffusion(times, velocity, step=0.1), "k:", lw=0.7)
     a.set(xscale="log", yscale="log", xlabel=r"$t$ ($\tau$)", ylabel="$D(t)$")
-    a.legend()
+    a.legend(loc="lower left")
     for ax, regime in ((b, "I"), (c, "II"), (d, "III")):
         _collapsed(ax, pick(found, WINDOWS[regime][0]), regime)
     save(figure, out, "figure-2")
@@ -127,25 +127,24 @@ def figure_3(found: list[State], out: Path) -> None:
     for state in found:
         style = {"color": colour(state), "lw": 1, "label": state.label}
         root = np.sqrt(state.activity.value)
-        frames = max(1, round(1.0 / state.interval))
-        rates = tracers.displacement_rates(state.positions, frames, frames * state.interval)
+        frames, rates = max(1, round(1.0 / state.interval)), state.rates
         edges = np.geomspace(1e-5, 10, 97)
         share = tracers.speeds(rates, edges).mean()
         middle, density = np.sqrt(edges[1:] * edges[:-1]), share / np.diff(edges)
         a.loglog(middle / root, density * root, **style)
         insets[0].loglog(middle, density, **style)
-        bins, density = waiting_times(state)
+        bins, density = state.waiting_times
         b.loglog(state.activity.value * bins, density / state.activity.value, **style)
         insets[1].loglog(bins, density, **style)
         lags = np.arange(0, min(20 * frames, len(rates) // 3), frames)
         c.plot(lags * state.interval, tracers.normalised(tracers.displacement_correlation(rates, lags)).value, **style)
-        s = np.geomspace(1e-2, 1e4, 40) * state.activity.value
+        s = np.geomspace(1e-2, 10.0, 40) * state.activity.value
         counts = state.run.data["waiting_times/exchange"].sum(axis=0)
         known = counts > 0
         walk_edges = state.run.data["waiting_times/edges"] if known.any() else np.array([0.5, 1.5])
         walk = random_walk.events(walk_edges, counts if known.any() else np.array([1]), s)
-        insets[2].loglog(s / state.activity.value, walk * state.activity.value**2, **style)
-        if "correlations/stress_product" in state.run.data:
+        insets[2].loglog(s / state.activity.value, walk * state.activity.value, **style)
+        if state.thermal:  # without a threshold the stress of the random model goes on growing
             data = state.run.data
             stress = data["correlations/stress_product"][0] / data["correlations/stress_square"][0]
             d.semilogx(state.activity.value * data["correlations/lag"], stress, **style)
@@ -162,24 +161,15 @@ def figure_3(found: list[State], out: Path) -> None:
     insets[2].set_title("$N(s)$ of the walk", fontsize=6)
     for inset in insets:
         inset.tick_params(labelsize=5)
-    c.legend(loc="lower right", ncols=2, fontsize=5)
+    a.legend(loc="upper left", fontsize=5)
     save(figure, out, "figure-3")
-
-
-def waiting_times(state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Centres of the bins and psi by the product limit, where it is known."""
-    data = state.run.data
-    edges = data["waiting_times/edges"]
-    psi = waiting.product_limit(edges, data["waiting_times/exchange"], data["waiting_times/open"]).value
-    known = psi > 0
-    return waiting.centres(edges)[known], psi[known]
 
 
 def animation(found: list[State], out: Path) -> None:
     """Displacement rate, from the motion of a grid of tracers, and where they have been: 64 x 64, T = 0.1."""
     params = parse(
         'model = { name = "ferrero", temperature = 0.1 }\nlattice.size = [64, 64]\n'
-        "run = { equilibrate = { time = 200 }, duration = 60 }\ntracers = { number = 1024, placement = 'sites', interval = 1 }"
+        "run = { equilibrate = { time = 200 }, duration = 30 }\ntracers = { number = 1024, placement = 'sites', interval = 1 }"
     )
     simulation = Simulation(slabs(params), params)
     frames: list[np.ndarray] = []
@@ -200,7 +190,7 @@ def animation(found: list[State], out: Path) -> None:
         return [arrows, dots]
 
     out.mkdir(parents=True, exist_ok=True)
-    FuncAnimation(figure, draw, len(frames) - 1).save(out / "displacements.gif", PillowWriter(fps=8), dpi=70)
+    FuncAnimation(figure, draw, len(frames) - 1).save(out / "displacements.gif", PillowWriter(fps=6), dpi=60)
     print(out / "displacements.gif", flush=True)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mpiepm.analysis import waiting
 from mpiepm.analysis.errors import Estimate
 from mpiepm.analysis.read import Run, open_archive, read
 from mpiepm.analysis.stationary import mean_over_time
 from mpiepm.analysis.structure_factor import StructureFactor, structure_factor
-from mpiepm.analysis.tracers import log_lags
+from mpiepm.analysis.tracers import displacement_rates, log_lags
 
 # the three regimes of S(q, t): temperature, window of times (tau), window of wave numbers
 WINDOWS = {
@@ -73,6 +74,19 @@ class State:
     def lags(self) -> np.ndarray:
         """Log-spaced lags in frames, up to a third of the run."""
         return log_lags(len(self.positions))
+
+    @property
+    def waiting_times(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centres of the bins, tau, and psi by the product limit, where it is known."""
+        edges, complete, cut = (self.run.data[f"waiting_times/{name}"] for name in ("edges", "exchange", "open"))
+        psi = waiting.product_limit(edges, complete, cut).value
+        return waiting.centres(edges)[psi > 0], psi[psi > 0]
+
+    @property
+    def rates(self) -> np.ndarray:
+        """Displacements per unit time, over one tau or one frame if that is longer: (frame, tracer, 2)."""
+        frames = max(1, round(1.0 / self.interval))
+        return displacement_rates(self.positions, frames, frames * self.interval)
 
     def structure(self, window: tuple[float, float], q_window: tuple[float, float]) -> StructureFactor:
         """S(q, t) in a window of times, tau, and of wave numbers, 2 pi k / L."""

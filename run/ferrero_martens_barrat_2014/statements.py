@@ -36,6 +36,29 @@ def rows(found: list[State]) -> Iterator[tuple[str, str]]:
         fit = collapse(factor.square, factor.times, factor.q, window, q_window)
         yield f"regime {name} (T = {state.temperature:g}): {says}", str(fit)
     for state in found:
+        root, edges = np.sqrt(state.activity.value), np.geomspace(1e-5, 10, 97)
+        small, large = (
+            tracers.power_law(tracers.speeds(state.rates, edges), edges, (low * root, high * root))
+            for low, high in ((0.01, 0.15), (2.0, 5.0))
+        )
+        yield (
+            f"{state.label}: P(u) ~ u for small u, ~ u^-3 for large u",
+            f"{small} for 0.01 ... 0.15 sqrt(a), {large} for 2 ... 5 sqrt(a)",
+        )
+    for state in (s for s in found if s.thermal and s.temperature < 0.11):
+        time, psi = state.waiting_times
+        scaled = state.activity.value * time
+        some = (scaled > 0.02) & (scaled < 0.5) & (time > 5.0)  # beyond the duration of an event
+        slope = np.polyfit(np.log(time[some]), np.log(psi[some]), 1)[0] if some.sum() > 1 else np.nan
+        yield f"{state.label}: psi ~ tau_ev^(-2/3)", f"slope {slope:.3f} for a tau_ev = 0.02 ... 0.5"
+        rates = state.rates
+        step = max(1, round(1.0 / state.interval))
+        lags = np.arange(0, min(20 * step, len(rates) // 3), step)
+        value = tracers.normalised(tracers.displacement_correlation(rates, lags))
+        k = int(np.argmin(value.value))
+        lowest = f"{value.value[k]:.3f} +- {value.error[k]:.3f} at t = {lags[k] * state.interval:g}"
+        yield f"{state.label}: C_u negative", lowest
+    for state in found:
         squares = tracers.mean_square_displacement(state.positions, state.lags)
         times = state.lags * state.interval
         d = tracers.diffusion(squares, times).value
