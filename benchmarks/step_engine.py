@@ -10,11 +10,11 @@ step: 1 forward and 1 backward, or 3 backward with tracers, each a call of `Tran
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 from mpi4py import MPI
+from timing import timed
 
 from mpiepm.core.params import parse
 from mpiepm.core.streams import Stream
@@ -24,14 +24,6 @@ from mpiepm.grid.rng import standard_normal
 from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that `action` takes on the slowest rank."""
-    COMM.Barrier()
-    start = time.perf_counter()
-    action()
-    return COMM.allreduce(time.perf_counter() - start, MPI.MAX)
 
 
 def main() -> None:

@@ -10,11 +10,10 @@ of all ranks per site.
 import argparse
 import resource
 import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 from mpi4py import MPI
+from timing import timed
 
 from mpiepm.core.params import parse
 from mpiepm.engine import redistribution, sweep
@@ -23,14 +22,6 @@ from mpiepm.physics.state import Events
 from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that `action` takes on the slowest rank."""
-    COMM.Barrier()
-    start = time.perf_counter()
-    action()
-    return COMM.allreduce(time.perf_counter() - start, MPI.MAX)
 
 
 def main() -> None:

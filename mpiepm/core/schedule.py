@@ -75,6 +75,18 @@ class Never:
         return math.inf
 
 
+def end_of_step(time: float, step: float) -> float:
+    """Smallest multiple of `step` that is >= `time`: where an engine with steps can stop; infinity stays."""
+    if math.isinf(time):
+        return time
+    number = math.ceil(time / step)
+    while number * step < time:  # the quotient may be rounded either way
+        number += 1
+    while (number - 1) * step >= time:
+        number -= 1
+    return number * step
+
+
 def due(schedule: Schedule, since: float, now: float) -> Iterator[float]:
     """Scheduled times t with since < t <= now."""
     time = schedule.after(since)

@@ -14,13 +14,13 @@ step.
 Draws belong to (seed, row, step, column): the trajectory is the same on any number of ranks.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from mpiepm.core.params import FerreroParameters
+from mpiepm.core.schedule import end_of_step
 from mpiepm.engine.tracers import Tracers
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
@@ -68,14 +68,7 @@ class StepEngine:
 
     def boundary(self, time: float) -> float:
         """End of the step that holds `time`; `time` itself if it is the end of one."""
-        if math.isinf(time):
-            return time
-        steps = math.ceil(time / self.time_step)
-        while steps * self.time_step < time:  # the quotient may be rounded either way
-            steps += 1
-        while (steps - 1) * self.time_step >= time:
-            steps -= 1
-        return steps * self.time_step
+        return end_of_step(time, self.time_step)
 
     def begin_origin(self, time: float) -> None:
         """Start the clock anew; the draws go on. Tracers are placed at the first origin."""

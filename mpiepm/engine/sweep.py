@@ -19,6 +19,7 @@ import numpy as np
 
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
+from mpiepm.core.schedule import end_of_step
 from mpiepm.core.sections import Sweep
 from mpiepm.core.streams import Stream
 from mpiepm.engine.redistribution import Redistribution
@@ -106,14 +107,7 @@ class SweepEngine:
 
     def boundary(self, time: float) -> float:
         """End of the window that holds `time`; `time` itself if it is the end of one."""
-        if math.isinf(time):
-            return time
-        windows = math.ceil(time / self.window)
-        while windows * self.window < time:  # the quotient may be rounded either way
-            windows += 1
-        while (windows - 1) * self.window >= time:
-            windows -= 1
-        return windows * self.window
+        return end_of_step(time, self.window)
 
     def begin_origin(self, time: float) -> None:
         """Start the clock anew; the draws go on."""

@@ -137,7 +137,8 @@ class Domain:
         """Rows of float64 (n, k) of all ranks, one rank after the other, on every rank. Collective."""
         if self.size == 1:
             return rows
-        counts = np.array(self.comm.allgather(rows.size))
+        counts = np.empty(self.size, np.int64)
+        self.comm.Allgather(np.array([rows.size], np.int64), counts)
         everything = np.empty((int(counts.sum()) // rows.shape[1], rows.shape[1]))
         self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, counts, MPI.DOUBLE])
         return everything

@@ -9,12 +9,8 @@ import numpy as np
 
 from mpiepm.core.schedule import Schedule
 from mpiepm.grid.domain import Domain
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Observer, Record, series
 from mpiepm.physics.state import State
-
-
-def _series(name: str, dtype: str, units: str, description: str) -> Variable:
-    return Variable(f"series/{name}", ("entry",), dtype, units, description)
 
 
 class ActivitySeries(Observer):
@@ -22,15 +18,15 @@ class ActivitySeries(Observer):
 
     name = "series"
     variables = (
-        _series("time", "f8", "tau", "since the start of the run"),
-        _series("origin", "i8", "1", "-1 while equilibrating, then 0"),
-        _series("lag", "f8", "tau", "since the start, or since equilibration"),
-        _series("events", "i8", "1", "activations since the start of the run, on the whole lattice"),
-        _series("yield_rate", "f8", "1/tau", "activations per site and time since the entry before"),
-        _series("activity", "f8", "1", "share of active sites, mean over the steps since the entry before"),
-        _series("mean_stress", "f8", "sigma_Y", "mean over sites"),
-        _series("stress_variance", "f8", "sigma_Y^2", "variance over sites"),
-        _series("stress_kurtosis", "f8", "1", "fourth central moment over sites / variance^2, NaN without stress"),
+        series("time", "f8", "tau", "since the start of the run"),
+        series("origin", "i8", "1", "-1 while equilibrating, then 0"),
+        series("lag", "f8", "tau", "since the start, or since equilibration"),
+        series("events", "i8", "1", "activations since the start of the run, on the whole lattice"),
+        series("yield_rate", "f8", "1/tau", "activations per site and time since the entry before"),
+        series("activity", "f8", "1", "share of active sites, mean over the steps since the entry before"),
+        series("mean_stress", "f8", "sigma_Y", "mean over sites"),
+        series("stress_variance", "f8", "sigma_Y^2", "variance over sites"),
+        series("stress_kurtosis", "f8", "1", "fourth central moment over sites / variance^2, NaN without stress"),
     )
 
     def __init__(self, domain: Domain, schedule: Schedule, time_step: float) -> None:

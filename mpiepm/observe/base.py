@@ -42,6 +42,11 @@ class Variable:
     width: int = 0
 
 
+def series(name: str, dtype: str, units: str, description: str) -> Variable:
+    """series/`name`: one entry for every scheduled time."""
+    return Variable(f"series/{name}", ("entry",), dtype, units, description)
+
+
 class Observer:
     """An observer of nothing: the methods that the simulation calls, to be overridden. All are collective.
 

@@ -9,12 +9,8 @@ import numpy as np
 
 from mpiepm.core.schedule import Schedule
 from mpiepm.grid.domain import Domain
-from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record, Variable, series
 from mpiepm.physics.state import State
-
-
-def _series(name: str, dtype: str, units: str, description: str) -> Variable:
-    return Variable(f"series/{name}", ("entry",), dtype, units, description)
 
 
 class Series(Observer):
@@ -22,13 +18,13 @@ class Series(Observer):
 
     name = "series"
     variables = (
-        _series("time", "f8", "sweeps", "since the start of the run"),
-        _series("origin", "i8", "1", "number of the origin, -1 while equilibrating"),
-        _series("lag", "f8", "sweeps", "since the origin"),
-        _series("events", "i8", "1", "since the start of the run, on the whole lattice"),
-        _series("yield_rate", "f8", "1/sweep", "events per site and sweep since the entry before"),
-        _series("mean_stress", "f8", "sigma_c", "mean over sites"),
-        _series("stress_variance", "f8", "sigma_c^2", "variance over sites"),
+        series("time", "f8", "sweeps", "since the start of the run"),
+        series("origin", "i8", "1", "number of the origin, -1 while equilibrating"),
+        series("lag", "f8", "sweeps", "since the origin"),
+        series("events", "i8", "1", "since the start of the run, on the whole lattice"),
+        series("yield_rate", "f8", "1/sweep", "events per site and sweep since the entry before"),
+        series("mean_stress", "f8", "sigma_c", "mean over sites"),
+        series("stress_variance", "f8", "sigma_c^2", "variance over sites"),
     )
 
     def __init__(self, domain: Domain, schedule: Schedule) -> None:

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray
+from archives import contents
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -43,14 +44,6 @@ ENGINES = {
                  "--set", "output.lags.first=10", "--set", "output.snapshots=[10]",
                  "--set", "output.avalanches={gaps=[], thresholds=[0.2]}"],
 }  # fmt: skip
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    """Every dataset of an archive, byte by byte."""
-    found: dict[str, bytes] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, o: found.__setitem__(name, o[()].tobytes()) if isinstance(o, h5py.Dataset) else None)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import xarray
+from archives import contents
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -32,14 +32,6 @@ interval = 0.7
 snapshots = [1.0, 20.0]
 event_counts = true
 """
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    """Every dataset of an archive, byte by byte."""
-    found: dict[str, bytes] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, o: found.__setitem__(name, o[()].tobytes()) if isinstance(o, h5py.Dataset) else None)
-    return found
 
 
 @pytest.fixture(scope="module")

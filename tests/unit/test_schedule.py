@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpiepm.core.schedule import At, LogSpaced, Never, due
+from mpiepm.core.schedule import At, LogSpaced, Never, due, end_of_step
 
 
 @given(st.floats(1e-6, 1e6), st.integers(1, 200), st.floats(1e-7, 1e14))
@@ -32,3 +32,12 @@ def test_due_does_not_depend_on_the_stops(schedule: LogSpaced | At | Never) -> N
 
 def test_log_spaced_closed_form() -> None:
     assert list(due(LogSpaced(0.1, 2), 0.0, 1.01)) == pytest.approx([0.1, 10**-0.5, 1.0])
+
+
+@given(st.floats(0, 1e9), st.floats(1e-3, 10))
+def test_end_of_step_is_the_first_multiple_at_or_after(time: float, step: float) -> None:
+    end = end_of_step(time, step)
+    assert end >= time
+    assert end == round(end / step) * step
+    assert (round(end / step) - 1) * step < time
+    assert end_of_step(end, step) == end
