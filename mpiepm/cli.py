@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mpiepm import __version__
+from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
 from mpiepm.core.params import ParameterError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from mpiepm.core.params import AnyParameters
 
-BAD_INPUT = 2
 
 _EXAMPLES = """\
 examples:
@@ -238,7 +238,7 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     if comm.rank == 0:
         print(f"{failed} failed" if failed else "all passed")
     if failed:
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
@@ -277,6 +277,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         traceback.print_exc()
         sys.stderr.flush()
         if comm.size > 1:
-            comm.Abort(1)
-        sys.exit(1)
-    sys.exit(0)
+            comm.Abort(FAILED)
+        sys.exit(FAILED)
+    sys.exit(FINISHED)
