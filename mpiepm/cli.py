@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | analyse | figure | theory | validate | info``.
+"""The command line: ``mpiepm run | campaign | analyse | figure | theory | validate | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched).
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mpiepm import __version__
+from mpiepm.campaign import arguments as campaign_arguments
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
 from mpiepm.core.params import ParameterError
 
@@ -85,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     theory.add_argument("--kernel", choices=["paper", "conserving"], default="paper", help="default: paper")
     theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian of this width")
     theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
+
+    campaign_arguments.add_parser(commands)
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
     info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
@@ -253,6 +256,11 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             _theory(arguments)
         elif arguments.command == "figure":
             _figure(arguments)
+        elif arguments.command == "campaign":
+            from mpiepm.campaign import command
+
+            if code := command.main(arguments):
+                sys.exit(code)
         else:
             _info(arguments.folder)
 

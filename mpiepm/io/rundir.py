@@ -45,9 +45,14 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
 def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
     stored = load(folder / PARAMETERS)
     if params is not None and params != stored:
-        changed = _differences(stored.model_dump(), params.model_dump())
+        changed = differences(stored, params)
         raise ParameterError(f"--resume: {folder} holds a run with other parameters: {'; '.join(changed)}")
     return stored
+
+
+def differences(old: AnyParameters, new: AnyParameters) -> list[str]:
+    """A line for every key in which two sets of parameters differ."""
+    return _differences(old.model_dump(), new.model_dump())
 
 
 def _differences(old: dict[str, object], new: dict[str, object], prefix: str = "") -> list[str]:

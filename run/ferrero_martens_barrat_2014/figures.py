@@ -1,4 +1,4 @@
-"""The figures of Ferrero, Martens & Barrat (2014), from the archives that run/run_study.py leaves.
+"""The figures of Ferrero, Martens & Barrat (2014), from the archives that `mpiepm campaign run` leaves.
 
     python run/ferrero_martens_barrat_2014/figures.py [NAME ...] [--runs DIR] [--out DIR]
 
