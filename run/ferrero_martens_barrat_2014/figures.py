@@ -166,7 +166,7 @@ def figure_3(found: list[State], out: Path) -> None:
     insets[2].set_title("$N(s)$ of the walk", fontsize=6)
     for inset in insets:
         inset.tick_params(labelsize=5)
-    a.legend(loc="upper left", fontsize=5)
+    a.legend(loc="upper left", fontsize=4.5)
     save(figure, out, "figure-3")
 
 

@@ -9,7 +9,7 @@ from runs import SPEEDS, WINDOWS, State, displacement_correlation, pick, speeds,
 
 from mpiepm.analysis import tracers
 from mpiepm.analysis.estimators import activation_energy
-from mpiepm.analysis.structure_factor import collapse
+from mpiepm.analysis.structure_factor import Collapse, collapse
 from mpiepm.theory import random_walk
 
 
@@ -33,14 +33,16 @@ def rows(found: list[State]) -> Iterator[tuple[str, str]]:
     ):  # fmt: skip
         temperature, window, q_window = WINDOWS[name]
         state = pick(found, temperature)
-        factor = state.structure(window, q_window)
-        fit = collapse(factor.square, factor.times, factor.q, window, q_window)
-        yield f"regime {name} (T = {state.temperature:g}): {says}", str(fit)
+        yield f"regime {name} (T = {state.temperature:g}): {says}", str(fitted(state, window, q_window))
+    for state in states(found[0].run.folder.parents[2], ("long",)):
+        for window in ((20.0, 120.0), (60.0, 400.0), (200.0, 2000.0)):
+            name = f"{state.label}: regime III, t = {window[0]:g} ... {window[1]:g}"
+            yield name, str(fitted(state, window, WINDOWS["III"][2]))
     for state in (s for s in found if s.thermal and s.temperature < 0.08):
-        for window in ((10.0, 1000.0), (0.02 / state.activity.value, 2.0 / state.activity.value)):
-            factor = state.structure(window, WINDOWS["II"][2])
-            fit = collapse(factor.square, factor.times, factor.q, window, WINDOWS["II"][2])
-            yield f"{state.label}: regime II, t = {window[0]:.3g} ... {window[1]:.3g}", str(fit)
+        fixed, scaled = (10.0, 1000.0), (0.02 / state.activity.value, 2.0 / state.activity.value)
+        for window in (fixed, scaled) if state.temperature < 0.06 else (fixed,):
+            name = f"{state.label}: regime II, t = {window[0]:.3g} ... {window[1]:.3g}"
+            yield name, str(fitted(state, window, WINDOWS["II"][2]))
     for state in found:
         root = np.sqrt(state.activity.value)
         small, large = (tracers.power_law(speeds(state), SPEEDS, (a * root, b * root)) for a, b in ((0.01, 0.15), (2.0, 5.0)))
@@ -67,6 +69,12 @@ def rows(found: list[State]) -> Iterator[tuple[str, str]]:
             f"{state.label}: subdiffusion in the thermal, not in the random model",
             f"largest D {d[k]:.3g} at t = {times[k]:.3g}, D = {d[-1]:.3g} at t = {times[-1]:.3g}: ratio {d[-1] / d[k]:.2f}",
         )
+
+
+def fitted(state: State, window: tuple[float, float], q_window: tuple[float, float]) -> Collapse:
+    """S(q, t) as a stretched exponential, in a window of times and one of wave numbers."""
+    factor = state.structure(window, q_window)
+    return collapse(factor.square, factor.times, factor.q, window, q_window)
 
 
 def walk(state: State) -> str:
@@ -101,8 +109,7 @@ def presets(runs: Path) -> Iterator[str]:
         for state in states(runs, (series,)):
             for name, (temperature, window, q_window) in WINDOWS.items():
                 if state.temperature == temperature:
-                    factor = state.structure(window, q_window)
-                    fit = collapse(factor.square, factor.times, factor.q, window, q_window)
+                    fit = fitted(state, window, q_window)
                     cells = f"{fit.shape} | {fit.wave_exponent} | {fit.prefactor}"
                     reading = "literal" if series == "thermal" else series
                     yield f"| {reading} | {temperature:g} | {state.activity} | {name} | {cells} |"
