@@ -42,6 +42,19 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
     return params, False
 
 
+def plant(folder: Path, params: AnyParameters) -> None:
+    """Put the parameters into the directory of a run that begins later, with --resume; a run that is there stays.
+
+    Raises
+    ------
+    ParameterError : if it cannot be made, or holds a run with other parameters
+    """
+    if (folder / PARAMETERS).exists():
+        _resumable(folder, params)
+    else:
+        prepare(folder, params, resume=False, overwrite=False)
+
+
 def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
     stored = load(folder / PARAMETERS)
     if params is not None and params != stored:
