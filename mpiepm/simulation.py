@@ -13,6 +13,7 @@ from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
 from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.core.streams import Stream
+from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
@@ -292,7 +293,7 @@ def run(domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, qu
     simulation = Simulation(domain, params)
     history, segments = _restore(simulation, folder) if resume else ([], 0)
     variables = [variable for observer in simulation.observers for variable in observer.variables]
-    archive = Archive(folder, domain, variables, segments)
+    archive = Archive(folder, domain, variables, segments, units(params))
     history.append(stretch(domain.comm))
     started = saved = time.monotonic()
     progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)

@@ -13,28 +13,32 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mpiepm.core.params import ParameterError
+from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
 from mpiepm.io.hdf5 import Dataset
+from mpiepm.io.opening import open_file
 from mpiepm.observe.base import Variable
 
-SCHEMA = "mpiepm archive 1"
+SCHEMA = "mpiepm archive 2"
+READABLE = ("mpiepm archive 1", SCHEMA)  # 1: without checksums, and with the units of EPM-Q whatever the model
 NAME = "archive.h5"
 _MEMORY_BYTES = 256 * 1024**2
-_UNITS = {
-    "persistence/lag": ("lag", "sweeps", "since the origin"),
-    "histograms/stress/edges": ("edge", "sigma_c", "edges of the bins"),
-    "correlations/lag": ("lag", "sweeps", "since the origin"),
-    "correlations/wave_number": ("one", "mu/sigma_c", "k of the plastic correlation"),
-    "four_point/lag": ("lag", "sweeps", "since the origin"),
+_CONSTANTS = {
+    "persistence/lag": ("lag", "{time}", "since the origin"),
+    "histograms/stress/edges": ("edge", "{stress}", "edges of the bins"),
+    "correlations/lag": ("lag", "{time}", "since the origin"),
+    "correlations/wave_number": ("one", "mu/{stress}", "k of the plastic correlation"),
+    "four_point/lag": ("lag", "{time}", "since the origin"),
     "four_point/wave_number": ("shell", "1/site", "mean |q| of the shell"),
     "four_point/vectors": ("shell", "1", "number of wave vectors in the shell"),
-    "clusters/lag": ("lag", "sweeps", "since the origin"),
+    "clusters/lag": ("lag", "{time}", "since the origin"),
     "clusters/edges": ("edge", "sites", "edges of the bins of sizes"),
-    "waiting_times/edges": ("edge", "sweeps", "edges of the bins"),
+    "waiting_times/edges": ("edge", "{time}", "edges of the bins"),
     "avalanches/edges": ("edge", "events", "edges of the bins of sizes"),
-    "avalanches/gap": ("criterion", "sweeps", "quiet time that ends an avalanche, NaN: by threshold"),
-    "avalanches/threshold": ("criterion", "sigma_c", "stability of all sites that ends an avalanche, NaN: by gap"),
+    "avalanches/gap": ("criterion", "{time}", "quiet time that ends an avalanche, NaN: by threshold"),
+    "avalanches/threshold": ("criterion", "1", "stability of all sites that ends an avalanche, NaN: by gap"),
 }
 
 
@@ -45,14 +49,34 @@ class Archive:
     ----------
     variables : what will be recorded
     segments : number of journal segments that belong to the trajectory (0, or from the checkpoint)
+    units : those of the model
+
+    Raises
+    ------
+    ParameterError : on all ranks, if one of the segments is missing or damaged
     """
 
-    def __init__(self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: int = 0) -> None:
+    def __init__(
+        self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: int = 0, units: Units | None = None
+    ) -> None:
         self.folder, self.domain = folder, domain
+        self._units = units or Units()
         self.variables = {variable.name: variable for variable in variables}
         self.segments = segments
         self._records: dict[str, list[np.ndarray]] = {name: [] for name in self.variables}
         self._bytes = 0
+        self._check_segments()
+
+    def _check_segments(self) -> None:
+        error: ParameterError | None = None
+        if self.domain.rank == 0:
+            try:
+                for number in range(self.segments):
+                    open_file(segment(self.folder, number), "archive", READABLE, None).close()
+            except ParameterError as fault:
+                error = fault
+        if error := self.domain.comm.bcast(error):
+            raise error
 
     def record(self, name: str, value: np.ndarray | float | int) -> None:
         """Add an entry to variable `name`: this rank's rows if it is distributed, else the same value on all ranks."""
@@ -65,25 +89,22 @@ class Archive:
         """Do the records of some rank take so much memory that they should be flushed? The same on all ranks."""
         return bool(self.domain.comm.allreduce(self._bytes, max) > _MEMORY_BYTES)
 
-    def _segment(self, number: int) -> Path:
-        return self.folder / "journal" / f"{number:06d}.h5"
-
     def flush(self) -> None:
         """Move what is in memory to the next segment, if there is anything."""
         if not any(self._records.values()):
             return
         if self.domain.rank == 0:
-            self._segment(0).parent.mkdir(exist_ok=True)
+            segment(self.folder, 0).parent.mkdir(exist_ok=True)
         self.domain.comm.Barrier()
         contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
-        hdf5.write(self._segment(self.segments), self.domain, _separate_dimensions(contents), {"schema": SCHEMA})
+        hdf5.write(segment(self.folder, self.segments), self.domain, _separate_dimensions(contents), {"schema": SCHEMA})
         self.segments += 1
         self._bytes = 0
         for rows in self._records.values():
             rows.clear()
 
     def _dataset(self, variable: Variable, rows: Sequence[Any]) -> Dataset:
-        attributes = {"units": variable.units, "description": variable.description}
+        attributes = {"units": self._units.of(variable.units), "description": variable.description}
         if variable.distributed:
             return Dataset(
                 variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes,
@@ -100,7 +121,7 @@ class Archive:
 
     def _read_rows(self, number: int, variable: Variable, k: int) -> np.ndarray:
         own = self.domain.share(variable.items) if variable.items else self.domain.rows
-        with h5py.File(self._segment(number), "r") as file:
+        with h5py.File(segment(self.folder, number), "r") as file:
             rows: np.ndarray = file[variable.name][k, own]
             return rows
 
@@ -108,7 +129,7 @@ class Archive:
         """Records of all segments and of the memory, in the order in which they were made; fields are read when used."""
         rows: list[Any] = []
         for number in range(self.segments):
-            with h5py.File(self._segment(number), "r") as file:
+            with h5py.File(segment(self.folder, number), "r") as file:
                 if variable.name not in file:
                     continue
                 for k in range(file[variable.name].shape[0]):
@@ -126,13 +147,18 @@ class Archive:
         """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then."""
         contents = {}
         for name, values in constants.items():
-            dimension, units, description = _UNITS[name]
-            contents[name] = Dataset((dimension,), values, attributes={"units": units, "description": description})
+            dimension, units, description = _CONSTANTS[name]
+            contents[name] = Dataset((dimension,), values, attributes={"units": self._units.of(units), "description": description})
         for variable in self.variables.values():
             rows = self._all_records(variable)
             if rows:
                 contents[variable.name] = self._dataset(variable, rows)
         hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes})
+
+
+def segment(folder: Path, number: int) -> Path:
+    """Name of a segment of the journal."""
+    return folder / "journal" / f"{number:06d}.h5"
 
 
 def remove_journal(folder: Path) -> None:

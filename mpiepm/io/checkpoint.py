@@ -16,8 +16,10 @@ from mpiepm.core.params import ParameterError
 from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
 from mpiepm.io.hdf5 import Dataset
+from mpiepm.io.opening import open_file
 
-SCHEMA = "mpiepm checkpoint 1"
+SCHEMA = "mpiepm checkpoint 2"
+READABLE = ("mpiepm checkpoint 1", SCHEMA)  # 1: without checksums
 KEEP = 2
 
 
@@ -79,16 +81,12 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def _scalars(path: Path) -> dict[str, Any]:
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs["schema"] != SCHEMA:
-                raise ParameterError(f"{path}: is {file.attrs['schema']!r}, this program reads {SCHEMA!r}")
+    with open_file(path, "checkpoint", READABLE, None) as file:
+        try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, ParameterError):
-            raise
-        raise ParameterError(f"{path}: not a readable checkpoint: {error}") from None
+        except (OSError, KeyError, ValueError) as error:
+            raise ParameterError(f"{path}: not a readable checkpoint: {error}") from None
 
 
 def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:

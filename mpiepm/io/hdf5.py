@@ -1,4 +1,4 @@
-"""HDF5 files that are written once, whole, and appear under their name only when they are complete.
+"""HDF5 files that are written once, whole, checksums included, and appear under their name only when they are complete.
 
 Rank 0 lays out the file with h5netcdf (named dimensions, units, small variables). The rows of distributed variables are
 then written by all ranks into contiguous storage through MPI-IO; where h5py is serial, rank 0 receives them rank by
@@ -18,6 +18,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mpiepm.grid.domain import Domain
+from mpiepm.io import checksum
 
 PARALLEL = bool(h5py.get_config().mpi)
 
@@ -77,6 +78,11 @@ def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attribute
         except (OSError, RuntimeError) as fault:
             error = str(fault)
         _raise_together(domain, error, path)
+    try:
+        checksum.seal(partial, domain)
+    except OSError as fault:
+        error = str(fault)
+    _raise_together(domain, error, path)
     if domain.rank == 0:
         try:
             sync(partial)
