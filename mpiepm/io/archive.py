@@ -148,7 +148,8 @@ class Archive:
         contents = {}
         for name, values in constants.items():
             dimension, units, description = _CONSTANTS[name]
-            contents[name] = Dataset((dimension,), values, attributes={"units": self._units.of(units), "description": description})
+            labels = {"units": self._units.of(units), "description": description}
+            contents[name] = Dataset((dimension,), values, attributes=labels)
         for variable in self.variables.values():
             rows = self._all_records(variable)
             if rows:

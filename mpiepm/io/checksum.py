@@ -4,8 +4,8 @@ After the HDF5 file itself, which other programs read as ever, follow one line o
 holds offset, length and CRC-32 of every dataset, and the CRC-32 of all the rest, under the name "". So a reader compares the
 rest, and then no more than what it wants to read.
 
-Each of these is cut into pieces; its sum is the CRC-32 of the CRC-32s of the pieces. So ranks can share the work, and the result
-is that of one rank.
+Each of these is cut into pieces; its sum is the CRC-32 of the CRC-32s of the pieces. So ranks can share the work, and the
+result is that of one rank.
 """
 
 import json

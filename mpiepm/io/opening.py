@@ -117,7 +117,7 @@ def _without_sums(path: Path, kind: str, schemas: Sequence[str]) -> None:
         raise ParameterError(f"{path}: damaged: {trouble}")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _try(path: Path, size: int, changed: int) -> str:
     """Let another process read the file, in whatever state `size` and `changed` stand for; what went wrong, or nothing."""
     command = [sys.executable, "-c", _TRIAL, str(path), str(_TRIAL_BYTES + size)]
