@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | analyse | figure | theory | validate | info``.
+"""The command line: ``mpiepm run | analyse | figure | theory | validate | verify | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched).
 """
@@ -6,9 +6,9 @@ Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (n
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from mpiepm import __version__
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from mpiepm.core.params import AnyParameters
 
+_Result = TypeVar("_Result")
+_PICTURES = (".png", ".pdf", ".svg")
 
 _EXAMPLES = """\
 examples:
@@ -30,9 +32,22 @@ examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with a command line as everything else does: once, whatever the number of ranks."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ParameterError(f"{message}; see {self.prog} --help")
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no path")
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mpiepm", formatter_class=raw, epilog=_EXAMPLES,
         description="Thermal elastoplastic models on a 2D lattice, distributed over MPI ranks.",
     )  # fmt: skip
@@ -43,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="run a simulation", formatter_class=raw, epilog=_EXAMPLES,
         description="Run the simulation of a parameter file. Start it with mpirun for more than one rank.",
     )  # fmt: skip
-    run.add_argument("params", type=Path, nargs="?", help="parameter file (TOML); not needed with --resume")
-    run.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
+    run.add_argument("params", type=_path, nargs="?", help="parameter file (TOML); not needed with --resume")
+    run.add_argument("--out", type=_path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                      help="override a parameter by its dotted name; may be repeated")  # fmt: skip
     mode = run.add_mutually_exclusive_group()
@@ -57,14 +72,14 @@ def _parser() -> argparse.ArgumentParser:
         description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "
         "that account for the correlation of origins.",
     )  # fmt: skip
-    analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
-    analyse.add_argument("--save", type=Path, action="append", default=[], metavar="FILE",
+    analyse.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
+    analyse.add_argument("--save", type=_path, action="append", default=[], metavar="FILE",
                          help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip
 
     figure = commands.add_parser("figure", help="draw a figure from an archive")
     figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
-    figure.add_argument("folder", type=Path, metavar="DIR")
-    figure.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/NAME.png")
+    figure.add_argument("folder", type=_path, metavar="DIR")
+    figure.add_argument("--out", type=_path, metavar="FILE", help="default: DIR/NAME.png")
 
     validate = commands.add_parser(
         "validate", help="the engines against closed forms and against each other",
@@ -86,39 +101,62 @@ def _parser() -> argparse.ArgumentParser:
     theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian of this width")
     theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
 
+    verify = commands.add_parser(
+        "verify", help="is everything in a run directory what was written, and does it fit together?",
+        description="Checks structure, checksums and contents of runs, finished or not: one line for each finding. Exit code 1 "
+        "if there are any.",
+    )  # fmt: skip
+    verify.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="run directories")
+
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
-    info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
+    info.add_argument("folder", type=_path, nargs="?", metavar="DIR")
     return parser
 
 
 def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+    from mpiepm.grid.memory import physical_memory
+
+    memory = physical_memory(comm)
+    text, resume, folder = _on_root(comm, lambda: _prepare(arguments, comm.size, memory))
+    _simulate(text, folder, resume, arguments.quiet, comm)
+
+
+def _on_root(comm: "MPI.Intracomm", work: Callable[[], _Result]) -> _Result:
+    """What `work` gives on rank 0, on all ranks; and if the user got something wrong, that. Collective."""
+    outcome: tuple[_Result] | ParameterError | None = None
+    if comm.rank == 0:
+        try:
+            outcome = (work(),)
+        except ParameterError as error:
+            outcome = error
+    outcome = comm.bcast(outcome)
+    assert outcome is not None
+    if isinstance(outcome, ParameterError):
+        raise outcome
+    return outcome[0]
+
+
+def _prepare(arguments: argparse.Namespace, ranks: int, memory: int) -> tuple[str, bool, Path]:
+    """Check everything the user gave, then the directory: complete parameters, whether to resume, and where."""
     from mpiepm.core.params import load
     from mpiepm.io import rundir
 
     folder = arguments.out
-    outcome: object = None
-    if comm.rank == 0:
-        try:
-            if folder is None and arguments.params is None:
-                raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
-            folder = folder or Path("results") / arguments.params.stem
-            params = load(arguments.params, arguments.overrides) if arguments.params else None
-            if params is None and arguments.overrides:
-                raise ParameterError("--set: needs a parameter file")
-            if params is not None:
-                params = _resolved(params)
-                _check_ranks(params, comm.size)
-            params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
-            _check_ranks(params, comm.size)
-            outcome = (params.to_toml(), resume, folder)
-        except ParameterError as error:
-            outcome = error
-    outcome = comm.bcast(outcome)
-    if isinstance(outcome, ParameterError):
-        raise outcome
-    assert isinstance(outcome, tuple)
-    text, resume, folder = outcome
-    _simulate(text, folder, resume, arguments.quiet, comm)
+    if folder is None and arguments.params is None:
+        raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
+    folder = folder or Path("results") / arguments.params.stem
+    params = load(arguments.params, arguments.overrides) if arguments.params else None
+    if params is None and arguments.overrides:
+        raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file")
+    if params is not None:
+        params = _resolved(params)
+        _check_machine(params, ranks, memory)
+    try:
+        params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
+    except OSError as error:
+        raise ParameterError(f"--out {folder}: {error.strerror}") from None
+    _check_machine(params, ranks, memory)
+    return params.to_toml(), resume, folder
 
 
 def _resolved(params: "AnyParameters") -> "AnyParameters":
@@ -132,12 +170,17 @@ def _resolved(params: "AnyParameters") -> "AnyParameters":
     return resolve_activity(params)
 
 
-def _check_ranks(params: "AnyParameters", ranks: int) -> None:
-    from mpiepm.engine.layout import most_ranks
+def _check_machine(params: "AnyParameters", ranks: int, memory: int) -> None:
+    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
+    from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks
 
+    size = list(params.lattice.size)
     if ranks > (most := most_ranks(params)):
-        given = f"lattice.size = {list(params.lattice.size)}, engine.name = {params.engine.name!r}"
+        given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
+    if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
+        given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
+        raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
 
 
 def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm") -> None:
@@ -169,27 +212,47 @@ def _info(folder: Path | None) -> None:
         for name, version in software().items():
             print(f"{name:14s} {version}")
         return
-    from mpiepm.analysis.table import describe
+    from mpiepm.analysis.describe import describe
 
     print(describe(folder))
 
 
-def _analyse(arguments: argparse.Namespace) -> None:
-    from mpiepm.analysis.table import summary
+def _verify(folders: Sequence[Path]) -> int:
+    from mpiepm.analysis.verify import verify
 
+    reports = [verify(folder) for folder in folders]
+    print(*reports, sep="\n")
+    return FAILED if any(report.findings for report in reports) else FINISHED
+
+
+def _analyse(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.results import labelled, save, state_points
+    from mpiepm.analysis.table import tables
+
+    archives = [_resolve("DIR", path) for folder in arguments.folders for path in (folder, folder / "archive.h5")]
     for path in arguments.save:
         if path.suffix not in (".csv", ".nc", ".h5"):
             raise ParameterError(f"--save {path}: must end in .csv, .nc or .h5")
-    print(summary(arguments.folders))
+        if _resolve("--save", path) in archives:
+            raise ParameterError(f"--save {path}: is one of the archives to be read")
+        if not path.parent.is_dir():
+            raise ParameterError(f"--save {path}: cannot be written: {path.parent} is no directory")
+    points = state_points(arguments.folders)
+    print(tables(points))
     if arguments.save:
-        from mpiepm.analysis.results import analyse, save
-
-        result = analyse(arguments.folders)
+        result = labelled(points)
         for path in arguments.save:
             try:
                 save(result, path)
             except OSError as error:
-                raise ParameterError(f"--save {path}: cannot be written: {error}") from None
+                raise ParameterError(f"--save {path}: cannot be written: {error.strerror or error}") from None
+
+
+def _resolve(option: str, path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise ParameterError(f"{option} {path}: {error}") from None
 
 
 def _theory(arguments: argparse.Namespace) -> None:
@@ -201,8 +264,8 @@ def _theory(arguments: argparse.Namespace) -> None:
     for temperature in arguments.temperatures:
         if not LOWEST_TEMPERATURE <= temperature < float("inf"):
             raise ParameterError(f"T = {temperature:g}: must be at least {LOWEST_TEMPERATURE:g}")
-    if arguments.length < 8:
-        raise ParameterError(f"--length {arguments.length}: must be at least 8")
+    if not 8 <= arguments.length <= 4096:
+        raise ParameterError(f"--length {arguments.length}: must be at least 8 and at most 4096")
     alpha = arguments.alpha
     if alpha is None:
         alpha = coupling(exact_kernels((arguments.length, arguments.length), arguments.kernel))
@@ -220,7 +283,12 @@ def _figure(arguments: argparse.Namespace) -> None:
     from mpiepm.analysis.overview import overview
 
     path = arguments.out or arguments.folder / f"{arguments.name}.png"
-    overview(arguments.folder, path)
+    if path.suffix not in _PICTURES:
+        raise ParameterError(f"--out {path}: must end in {', '.join(_PICTURES)}")
+    try:
+        overview(arguments.folder, path)
+    except OSError as error:
+        raise ParameterError(f"--out {path}: cannot be written: {error.strerror or error}") from None
     print(path)
 
 
@@ -228,6 +296,8 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     """Raises SystemExit, on all ranks, if a comparison fails."""
     from mpiepm import validation
 
+    if not 0 <= arguments.seed < 2**63:
+        raise ParameterError(f"--seed {arguments.seed}: must be at least 0 and below 2**63")
     if comm.rank == 0:
         print(validation.HEADER, flush=True)
     failed = 0
@@ -241,33 +311,43 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
         sys.exit(FAILED)
 
 
-def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> int:
+    """Do what the command says; the exit code."""
     if arguments.command == "run":
         _run(arguments, comm)
     elif arguments.command == "validate":
         _validate(arguments, comm)
-    elif comm.rank == 0:
-        if arguments.command == "analyse":
-            _analyse(arguments)
-        elif arguments.command == "theory":
-            _theory(arguments)
-        elif arguments.command == "figure":
-            _figure(arguments)
-        else:
-            _info(arguments.folder)
+    elif arguments.command == "verify":
+        return _on_root(comm, lambda: _verify(arguments.folders))
+    elif arguments.command == "analyse":
+        _on_root(comm, lambda: _analyse(arguments))
+    elif arguments.command == "theory":
+        _on_root(comm, lambda: _theory(arguments))
+    elif arguments.command == "figure":
+        _on_root(comm, lambda: _figure(arguments))
+    else:
+        _on_root(comm, lambda: _info(arguments.folder))
+    return FINISHED
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
-    arguments = _parser().parse_args(argv)
+    fault: ParameterError | None = None
+    try:
+        arguments = _parser().parse_args(argv)
+    except ParameterError as error:
+        fault = error
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
     try:
-        _dispatch(arguments, comm)
+        if fault:
+            raise fault
+        code = _dispatch(arguments, comm)
     except ParameterError as error:
         if comm.rank == 0:
-            print(f"mpiepm: {error}", file=sys.stderr)
+            for line in str(error).splitlines():
+                print(f"mpiepm: {line}", file=sys.stderr)
         sys.stderr.flush()
         sys.exit(BAD_INPUT)
     except SystemExit:
@@ -279,4 +359,4 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if comm.size > 1:
             comm.Abort(FAILED)
         sys.exit(FAILED)
-    sys.exit(FINISHED)
+    sys.exit(code)

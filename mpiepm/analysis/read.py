@@ -26,7 +26,7 @@ _REQUIRED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """A finished run: parameters, provenance, and all but the fields of its archive.
 
@@ -51,7 +51,7 @@ class Run:
         return float(sum(stretch["wall_time"] for stretch in self.history))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ensemble:
     """Trajectories at one state point; origins of all of them, one trajectory after the other.
 
@@ -152,6 +152,14 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
         return values
 
 
+def tracer_positions(run: Run, number: int) -> np.ndarray:
+    """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants, compared with their checksum."""
+    with open_archive(run.folder) as file:
+        compare(_archive(run.folder), ["tracers/position"])
+        values: np.ndarray = file["tracers/position"][:, : max(number, 1)]
+        return values
+
+
 def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
     """Lags and P without gaps, from P of origins that ended at different lags (NaN from there on), each below `stop`.
 
@@ -177,14 +185,19 @@ def _state_point(run: Run) -> str:
 
 
 def ensembles(folders: Sequence[Path]) -> list[Ensemble]:
-    """The runs, grouped by state point, in the order in which the state points come first.
+    """The runs in these folders, grouped by state point; see `group`."""
+    return group([read(folder) for folder in folders])
+
+
+def group(runs: Sequence[Run]) -> list[Ensemble]:
+    """The runs by state point, in the order in which the state points come first.
 
     Raises
     ------
     ParameterError : if two are the same trajectory, or of one state point but observed differently, or of another model
     """
     groups: dict[str, list[Run]] = {}
-    for run in map(read, folders):
+    for run in runs:
         if (model := run.params["model"]["name"]) != "epmq":
             raise ParameterError(f"{run.folder}: is a run of model {model!r}, which has no origins; this is for 'epmq'")
         groups.setdefault(_state_point(run), []).append(run)

@@ -98,7 +98,7 @@ class StationaryRun(Section):
     def _no_origins(cls, values: Any) -> Any:
         if isinstance(values, Mapping):
             for key in sorted(values.keys() & (Run.model_fields.keys() - cls.model_fields.keys())):
-                raise ValueError(f"{key} = {values[key]!r}: does not apply to model.name = 'ferrero', use duration")
+                raise ValueError(f"run.{key} = {values[key]!r}: does not apply to model.name = 'ferrero', use duration")
         return values
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar
 import tomli_w
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from mpiepm.core.faults import describe, shown
 from mpiepm.core.ferrero_sections import Ferrero, StationaryOutput, StationaryRun, Step, Tracers
 from mpiepm.core.sections import Auto, Epmq, Event, Lattice, Output, Run, Section, Split, Sweep
+from mpiepm.core.wording import describe, shown
 
 _LARGEST_FILE = 1024**2  # bytes
 _MOST_STEPS = 1e15  # that floating-point numbers can count
@@ -128,8 +128,8 @@ class FerreroParameters(_Root):
 
     @model_validator(mode="after")
     def _intervals_are_steps(self) -> "FerreroParameters":
-        intervals = {"output.interval": self.output.interval, "tracers.interval": self.tracers.interval if self.tracers else None}
-        for key, interval in intervals.items():
+        between_frames = (self.tracers and self.tracers.interval) or None
+        for key, interval in (("output.interval", self.output.interval), ("tracers.interval", between_frames)):
             if interval is not None and interval < self.engine.time_step:
                 given = f"{key} = {interval:g}, engine.time_step = {self.engine.time_step:g}"
                 raise ValueError(f"{given}: an interval must not be shorter than a step")

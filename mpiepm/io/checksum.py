@@ -27,7 +27,8 @@ _TAIL = re.compile(rb"\nmpiepm sums ([0-9a-f]{16}) ([0-9a-f]{8})\n")
 _TAIL_LENGTH = 39
 _LONGEST = 16 * 1024**2  # of the JSON: a damaged tail must not fill the memory
 
-Extents = dict[str, list[tuple[int, int]]]
+Extents = dict[str, list[tuple[int, int]]]  # of each dataset and of REST: offsets and lengths
+Piece = tuple[str, int, int]  # name, offset, length
 
 
 class DamagedError(Exception):
@@ -56,7 +57,7 @@ def seal(path: Path, domain: Domain) -> None:
     ------
     OSError : on all ranks, if the file cannot be read or written
     """
-    plan: list[tuple[str, int, int]] = []
+    plan: list[Piece] = []
     extents: dict[str, tuple[int, int]] = {}
     error = ""
     if domain.rank == 0:
@@ -65,10 +66,10 @@ def seal(path: Path, domain: Domain) -> None:
             plan = list(_pieces(_parts(extents, path.stat().st_size)))
         except (OSError, RuntimeError) as fault:
             error = str(fault)
-    plan = domain.comm.bcast(plan)
+    plan, error = domain.comm.bcast((plan, error))
     own: list[int] = []
     try:
-        own = list(_sums_of_pieces(path, plan[domain.share(len(plan))])) if plan else []
+        own = list(_sums_of_pieces(path, plan[domain.share(len(plan))]))
     except OSError as fault:
         error = str(fault)
     everyone = domain.comm.allgather((own, error))
@@ -141,21 +142,21 @@ def _parts(extents: Mapping[str, tuple[int, int]], size: int) -> Extents:
     return parts | {name: [extent] for name, extent in extents.items()}
 
 
-def _pieces(parts: Extents) -> Iterator[tuple[str, int, int]]:
+def _pieces(parts: Extents) -> Iterator[Piece]:
     for name, extents in parts.items():
         for offset, length in extents:
             for start in range(offset, offset + length, _PIECE):
                 yield name, start, min(_PIECE, offset + length - start)
 
 
-def _sums_of_pieces(path: Path, plan: Iterable[tuple[str, int, int]]) -> Iterator[int]:
+def _sums_of_pieces(path: Path, plan: Iterable[Piece]) -> Iterator[int]:
     with path.open("rb") as file:
         for _, offset, length in plan:
             file.seek(offset)
             yield zlib.crc32(file.read(length))
 
 
-def _fold(plan: Iterable[tuple[str, int, int]], crcs: Iterable[int]) -> dict[str, int]:
+def _fold(plan: Iterable[Piece], crcs: Iterable[int]) -> dict[str, int]:
     by_name: dict[str, list[int]] = {}
     for (name, _, _), crc in zip(plan, crcs, strict=True):
         by_name.setdefault(name, []).append(crc)
