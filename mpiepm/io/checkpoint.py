@@ -80,6 +80,12 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
+def read_parts(path: Path) -> dict[str, dict[str, Any]]:
+    """Scalars of all parts, by name; raises like `read_header`."""
+    parts: dict[str, dict[str, Any]] = _scalars(path)["parts"]
+    return parts
+
+
 def _scalars(path: Path) -> dict[str, Any]:
     with open_file(path, "checkpoint", READABLE, None) as file:
         try:
