@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | campaign | analyse | figure | theory | validate | info``.
+"""The command line: ``mpiepm run | campaign | analyse | figure | theory | validate | verify | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched), 75 a run was ended by
 a limit or a signal before it was finished: a checkpoint is written, continue it with --resume.
@@ -9,10 +9,10 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from mpiepm import __version__
 from mpiepm.campaign import arguments as campaign_arguments
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from mpiepm.core.params import AnyParameters
 
+_Result = TypeVar("_Result")
+_PICTURES = (".png", ".pdf", ".svg")
 
 _EXAMPLES = """\
 examples:
@@ -36,9 +38,22 @@ examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with a command line as everything else does: once, whatever the number of ranks."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ParameterError(f"{message}; see {self.prog} --help")
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no path")
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mpiepm", formatter_class=raw, epilog=_EXAMPLES,
         description="Thermal elastoplastic models on a 2D lattice, distributed over MPI ranks.",
     )  # fmt: skip
@@ -49,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="run a simulation", formatter_class=raw, epilog=_EXAMPLES,
         description="Run the simulation of a parameter file. Start it with mpirun for more than one rank.",
     )  # fmt: skip
-    run.add_argument("params", type=Path, nargs="?", help="parameter file (TOML); not needed with --resume")
-    run.add_argument("--out", type=Path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
+    run.add_argument("params", type=_path, nargs="?", help="parameter file (TOML); not needed with --resume")
+    run.add_argument("--out", type=_path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
     run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                      help="override a parameter by its dotted name; may be repeated")  # fmt: skip
     mode = run.add_mutually_exclusive_group()
@@ -66,14 +81,14 @@ def _parser() -> argparse.ArgumentParser:
         description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "
         "that account for the correlation of origins.",
     )  # fmt: skip
-    analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
-    analyse.add_argument("--save", type=Path, action="append", default=[], metavar="FILE",
+    analyse.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
+    analyse.add_argument("--save", type=_path, action="append", default=[], metavar="FILE",
                          help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip
 
     figure = commands.add_parser("figure", help="draw a figure from an archive")
     figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
-    figure.add_argument("folder", type=Path, metavar="DIR")
-    figure.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/NAME.png")
+    figure.add_argument("folder", type=_path, metavar="DIR")
+    figure.add_argument("--out", type=_path, metavar="FILE", help="default: DIR/NAME.png")
 
     validate = commands.add_parser(
         "validate", help="the engines against closed forms and against each other",
@@ -96,36 +111,52 @@ def _parser() -> argparse.ArgumentParser:
     theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
 
     campaign_arguments.add_parser(commands)
+    verify = commands.add_parser(
+        "verify", help="is everything in a run directory what was written, and does it fit together?",
+        description="Checks structure, checksums and contents of runs, finished or not: one line for each finding. Exit code 1 "
+        "if there are any.",
+    )  # fmt: skip
+    verify.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="run directories")
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
-    info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
+    info.add_argument("folder", type=_path, nargs="?", metavar="DIR")
     return parser
 
 
-def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> None:
-    """Raises SystemExit, on all ranks, if the run is not finished."""
+def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
+    """The exit code: is the run finished?"""
+    from mpiepm.grid.memory import physical_memory
+
+    memory = physical_memory(comm)
     limits = Limits()
     with limits.listening(), ExitStack() as stack:
-        outcome: object = None
-        if comm.rank == 0:
-            try:
-                given = began + duration(arguments.walltime) if arguments.walltime else math.inf
-                limits.deadline = min(given, end_of_job())
-                outcome = _prepare(arguments, comm.size, stack)
-            except ParameterError as error:
-                outcome = error
-        outcome = comm.bcast(outcome)
-        if isinstance(outcome, ParameterError):
-            raise outcome
-        assert isinstance(outcome, tuple)
-        text, folder, resume = outcome
-        finished = _simulate(text, folder, resume, arguments.quiet, comm, limits)
-    if not finished:
-        sys.exit(UNFINISHED)
+
+        def prepare() -> tuple[str, Path, bool]:
+            given = began + duration(arguments.walltime) if arguments.walltime else math.inf
+            limits.deadline = min(given, end_of_job())
+            return _prepare(arguments, comm.size, memory, stack)
+
+        text, folder, resume = _on_root(comm, prepare)
+        return FINISHED if _simulate(text, folder, resume, arguments.quiet, comm, limits) else UNFINISHED
 
 
-def _prepare(arguments: argparse.Namespace, ranks: int, stack: ExitStack) -> tuple[str, Path, bool]:
-    """Parameters, run directory (held until the end of `stack`), and whether to resume; on one rank."""
+def _on_root(comm: "MPI.Intracomm", work: Callable[[], _Result]) -> _Result:
+    """What `work` gives on rank 0, on all ranks; and if the user got something wrong, that. Collective."""
+    outcome: tuple[_Result] | ParameterError | None = None
+    if comm.rank == 0:
+        try:
+            outcome = (work(),)
+        except ParameterError as error:
+            outcome = error
+    outcome = comm.bcast(outcome)
+    assert outcome is not None
+    if isinstance(outcome, ParameterError):
+        raise outcome
+    return outcome[0]
+
+
+def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> tuple[str, Path, bool]:
+    """Check everything the user gave, then the directory, held until the end of `stack`: parameters, where, resume or not."""
     from mpiepm.core.params import load
     from mpiepm.io import rundir
 
@@ -135,14 +166,17 @@ def _prepare(arguments: argparse.Namespace, ranks: int, stack: ExitStack) -> tup
     folder = folder or Path("results") / arguments.params.stem
     params = load(arguments.params, arguments.overrides) if arguments.params else None
     if params is None and arguments.overrides:
-        raise ParameterError("--set: needs a parameter file")
+        raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file")
     if params is not None:
         params = _resolved(params)
-        _check_ranks(params, ranks)
-    if not (arguments.resume and rundir.is_finished(folder)):
-        stack.enter_context(rundir.occupied(folder))
-    params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
-    _check_ranks(params, ranks)
+        _check_machine(params, ranks, memory)
+    try:
+        if not (arguments.resume and rundir.is_finished(folder)):
+            stack.enter_context(rundir.occupied(folder))
+        params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
+    except OSError as error:
+        raise ParameterError(f"--out {folder}: {error.strerror}") from None
+    _check_machine(params, ranks, memory)
     return params.to_toml(), folder, resume
 
 
@@ -157,12 +191,17 @@ def _resolved(params: "AnyParameters") -> "AnyParameters":
     return resolve_activity(params)
 
 
-def _check_ranks(params: "AnyParameters", ranks: int) -> None:
-    from mpiepm.engine.layout import most_ranks
+def _check_machine(params: "AnyParameters", ranks: int, memory: int) -> None:
+    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
+    from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks
 
+    size = list(params.lattice.size)
     if ranks > (most := most_ranks(params)):
-        given = f"lattice.size = {list(params.lattice.size)}, engine.name = {params.engine.name!r}"
+        given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
+    if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
+        given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
+        raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
 
 
 def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm", limits: Limits) -> bool:
@@ -196,27 +235,47 @@ def _info(folder: Path | None) -> None:
         for name, version in software().items():
             print(f"{name:14s} {version}")
         return
-    from mpiepm.analysis.table import describe
+    from mpiepm.analysis.describe import describe
 
     print(describe(folder))
 
 
-def _analyse(arguments: argparse.Namespace) -> None:
-    from mpiepm.analysis.table import summary
+def _verify(folders: Sequence[Path]) -> int:
+    from mpiepm.analysis.verify import verify
 
+    reports = [verify(folder) for folder in folders]
+    print(*reports, sep="\n")
+    return FAILED if any(report.findings for report in reports) else FINISHED
+
+
+def _analyse(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.results import labelled, save, state_points
+    from mpiepm.analysis.table import tables
+
+    archives = [_resolve("DIR", path) for folder in arguments.folders for path in (folder, folder / "archive.h5")]
     for path in arguments.save:
         if path.suffix not in (".csv", ".nc", ".h5"):
             raise ParameterError(f"--save {path}: must end in .csv, .nc or .h5")
-    print(summary(arguments.folders))
+        if _resolve("--save", path) in archives:
+            raise ParameterError(f"--save {path}: is one of the archives to be read")
+        if not path.parent.is_dir():
+            raise ParameterError(f"--save {path}: cannot be written: {path.parent} is no directory")
+    points = state_points(arguments.folders)
+    print(tables(points))
     if arguments.save:
-        from mpiepm.analysis.results import analyse, save
-
-        result = analyse(arguments.folders)
+        result = labelled(points)
         for path in arguments.save:
             try:
                 save(result, path)
             except OSError as error:
-                raise ParameterError(f"--save {path}: cannot be written: {error}") from None
+                raise ParameterError(f"--save {path}: cannot be written: {error.strerror or error}") from None
+
+
+def _resolve(option: str, path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise ParameterError(f"{option} {path}: {error}") from None
 
 
 def _theory(arguments: argparse.Namespace) -> None:
@@ -228,8 +287,8 @@ def _theory(arguments: argparse.Namespace) -> None:
     for temperature in arguments.temperatures:
         if not LOWEST_TEMPERATURE <= temperature < float("inf"):
             raise ParameterError(f"T = {temperature:g}: must be at least {LOWEST_TEMPERATURE:g}")
-    if arguments.length < 8:
-        raise ParameterError(f"--length {arguments.length}: must be at least 8")
+    if not 8 <= arguments.length <= 4096:
+        raise ParameterError(f"--length {arguments.length}: must be at least 8 and at most 4096")
     alpha = arguments.alpha
     if alpha is None:
         alpha = coupling(exact_kernels((arguments.length, arguments.length), arguments.kernel))
@@ -247,7 +306,12 @@ def _figure(arguments: argparse.Namespace) -> None:
     from mpiepm.analysis.overview import overview
 
     path = arguments.out or arguments.folder / f"{arguments.name}.png"
-    overview(arguments.folder, path)
+    if path.suffix not in _PICTURES:
+        raise ParameterError(f"--out {path}: must end in {', '.join(_PICTURES)}")
+    try:
+        overview(arguments.folder, path)
+    except OSError as error:
+        raise ParameterError(f"--out {path}: cannot be written: {error.strerror or error}") from None
     print(path)
 
 
@@ -255,6 +319,8 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
     """Raises SystemExit, on all ranks, if a comparison fails."""
     from mpiepm import validation
 
+    if not 0 <= arguments.seed < 2**63:
+        raise ParameterError(f"--seed {arguments.seed}: must be at least 0 and below 2**63")
     if comm.rank == 0:
         print(validation.HEADER, flush=True)
     failed = 0
@@ -268,39 +334,48 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
         sys.exit(FAILED)
 
 
-def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> None:
+def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
+    """Do what the command says; the exit code."""
     if arguments.command == "run":
-        _run(arguments, comm, began)
-    elif arguments.command == "validate":
-        _validate(arguments, comm)
-    elif comm.rank == 0:
-        if arguments.command == "analyse":
-            _analyse(arguments)
-        elif arguments.command == "theory":
-            _theory(arguments)
-        elif arguments.command == "figure":
-            _figure(arguments)
-        elif arguments.command == "campaign":
-            from mpiepm.campaign import command
+        return _run(arguments, comm, began)
+    if arguments.command == "verify":
+        return _on_root(comm, lambda: _verify(arguments.folders))
+    if arguments.command == "campaign":
+        from mpiepm.campaign import command
 
-            if code := command.main(arguments):
-                sys.exit(code)
-        else:
-            _info(arguments.folder)
+        return _on_root(comm, lambda: command.main(arguments))
+    if arguments.command == "validate":
+        _validate(arguments, comm)
+    elif arguments.command == "analyse":
+        _on_root(comm, lambda: _analyse(arguments))
+    elif arguments.command == "theory":
+        _on_root(comm, lambda: _theory(arguments))
+    elif arguments.command == "figure":
+        _on_root(comm, lambda: _figure(arguments))
+    else:
+        _on_root(comm, lambda: _info(arguments.folder))
+    return FINISHED
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
     began = time.time()
-    arguments = _parser().parse_args(argv)
+    fault: ParameterError | None = None
+    try:
+        arguments = _parser().parse_args(argv)
+    except ParameterError as error:
+        fault = error
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
     try:
-        _dispatch(arguments, comm, began)
+        if fault:
+            raise fault
+        code = _dispatch(arguments, comm, began)
     except ParameterError as error:
         if comm.rank == 0:
-            print(f"mpiepm: {error}", file=sys.stderr)
+            for line in str(error).splitlines():
+                print(f"mpiepm: {line}", file=sys.stderr)
         sys.stderr.flush()
         sys.exit(BAD_INPUT)
     except SystemExit:
@@ -312,4 +387,4 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if comm.size > 1:
             comm.Abort(FAILED)
         sys.exit(FAILED)
-    sys.exit(FINISHED)
+    sys.exit(code)

@@ -14,6 +14,7 @@ from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
 from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.core.streams import Stream
+from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
@@ -301,7 +302,7 @@ def run(
         simulation = Simulation(domain, params)
         history, segments = _restore(simulation, newest) if newest else ([], [])
         variables = [variable for observer in simulation.observers for variable in observer.variables]
-        archive = Archive(folder, domain, variables, segments)
+        archive = Archive(folder, domain, variables, segments, units(params))
         history.append(stretch(domain.comm))
         progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
         for fault in faults:

@@ -1,7 +1,6 @@
 """Archives, read: finished runs, grouped into ensembles of trajectories that differ in nothing but their seed."""
 
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,24 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mpiepm.core.params import ParameterError
-from mpiepm.io.archive import NAME, SCHEMA
+from mpiepm.core.params import ParameterError, parse
+from mpiepm.io.archive import NAME, READABLE
+from mpiepm.io.opening import compare, open_file
 
 _SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
 _FREE = ("run.seed", "run.origins", "output.checkpoint_minutes", "output.snapshots", "output.snapshot_origins",
          "output.first_event_maps", "output.event_counts")  # fmt: skip  # may differ within an ensemble
 
+_ORIGINS = ("origins/time", "origins/duration", "origins/events")
+_HISTOGRAM = ("histograms/stress/edges", "histograms/stress/counts", "histograms/stress/outside")
+_SERIES = ("series/time", "series/origin", "series/events", "series/yield_rate")
+_REQUIRED = {
+    "epmq": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "persistence/lag", "persistence/value"),
+    "ferrero": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "series/activity"),
+}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """A finished run: parameters, provenance, and all but the fields of its archive.
 
@@ -43,7 +51,7 @@ class Run:
         return float(sum(stretch["wall_time"] for stretch in self.history))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ensemble:
     """Trajectories at one state point; origins of all of them, one trajectory after the other.
 
@@ -81,25 +89,43 @@ def open_archive(folder: Path) -> h5py.File:
 
     Raises
     ------
-    ParameterError : if there is none, or it is not one of ours
+    ParameterError : if there is none, it is damaged, or it is not one of ours
     """
-    path = folder / NAME if folder.is_dir() else folder
-    if not path.exists():
+    path = _archive(folder)
+    if path != folder and not path.exists():
         raise ParameterError(f"{path}: no such file; has the run finished?")
+    return open_file(path, "archive", READABLE)
+
+
+def _archive(folder: Path) -> Path:
     try:
-        file = h5py.File(path, "r")
-        if "schema" not in file.attrs:
-            file.close()
-            raise ParameterError(f"{path}: not an archive of mpiepm")
+        return folder / NAME if folder.is_dir() else folder
     except OSError as error:
-        raise ParameterError(f"{path}: not a readable HDF5 file: {error}") from None
-    if file.attrs["schema"] != SCHEMA:
-        raise ParameterError(f"{path}: is {file.attrs['schema']!r}, this program reads {SCHEMA!r}")
-    return file
+        raise ParameterError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
 def read(folder: Path) -> Run:
-    """All but the fields and the trajectories of a finished run."""
+    """All but the fields and the trajectories of a finished run, compared with their checksums.
+
+    Raises
+    ------
+    ParameterError : if there is no archive, or it is damaged or incomplete
+    """
+    with open_archive(folder) as file:
+        try:
+            run = _collect(folder, file)
+            compare(_archive(folder), list(run.data))
+        except ParameterError:
+            raise
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise ParameterError(f"{_archive(folder)}: damaged: {error}") from None
+    model = run.params["model"]["name"]
+    if missing := [name for name in _REQUIRED[model] if name not in run.data]:
+        raise ParameterError(f"{_archive(folder)}: damaged: lacks {', '.join(missing)}")
+    return run
+
+
+def _collect(folder: Path, file: h5py.File) -> Run:
     data: dict[str, np.ndarray] = {}
     dims: dict[str, tuple[str, ...]] = {}
 
@@ -110,11 +136,11 @@ def read(folder: Path) -> Run:
             if not {"x", "tracer"} & set(dims[name]):
                 data[name] = item[()]
 
-    with open_archive(folder) as file:
-        params = tomllib.loads(file.attrs["params"])
-        file.visititems(collect)
-        events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
-        return Run(folder, params, json.loads(file.attrs["provenance"]), file.attrs["status"], events, data, dims)
+    file.visititems(collect)
+    params = parse(file.attrs["params"], source=f"{file.filename}: params").model_dump(mode="json", exclude_none=True)
+    history = json.loads(file.attrs["provenance"])
+    events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
+    return Run(folder, params, history, file.attrs["status"], events, data, dims)
 
 
 def first_event_map(folder: Path, origin: int) -> np.ndarray:
@@ -123,6 +149,14 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
         if "origins/first_event_time" not in file:
             raise ParameterError(f"{folder}: has no maps; output.first_event_maps was false")
         values: np.ndarray = file["origins/first_event_time"][origin]
+        return values
+
+
+def tracer_positions(run: Run, number: int) -> np.ndarray:
+    """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants, compared with their checksum."""
+    with open_archive(run.folder) as file:
+        compare(_archive(run.folder), ["tracers/position"])
+        values: np.ndarray = file["tracers/position"][:, : max(number, 1)]
         return values
 
 
@@ -151,14 +185,19 @@ def _state_point(run: Run) -> str:
 
 
 def ensembles(folders: Sequence[Path]) -> list[Ensemble]:
-    """The runs, grouped by state point, in the order in which the state points come first.
+    """The runs in these folders, grouped by state point; see `group`."""
+    return group([read(folder) for folder in folders])
+
+
+def group(runs: Sequence[Run]) -> list[Ensemble]:
+    """The runs by state point, in the order in which the state points come first.
 
     Raises
     ------
     ParameterError : if two are the same trajectory, or of one state point but observed differently, or of another model
     """
     groups: dict[str, list[Run]] = {}
-    for run in map(read, folders):
+    for run in runs:
         if (model := run.params["model"]["name"]) != "epmq":
             raise ParameterError(f"{run.folder}: is a run of model {model!r}, which has no origins; this is for 'epmq'")
         groups.setdefault(_state_point(run), []).append(run)

@@ -1,117 +1,72 @@
-"""Everything that archives tell, as labelled arrays: one xarray.Dataset with a dimension `state` over state points.
+"""Everything that archives tell: state points, each estimated once, and all of them as one labelled xarray.Dataset.
 
-Curves of different state points share their grid of lags; where one has no value there is NaN. Of every estimate X there is
-X_error, its standard error, and X_correlation, tau of the origins it rests on (`analysis.errors`).
+The dataset has a dimension `state`. Curves of different state points share their grid of lags; where one has no value there is
+NaN. Of every estimate X there is X_error, its standard error, and X_correlation, tau of the origins it rests on
+(`analysis.errors`).
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import numpy as np
 import xarray
 
-from mpiepm.analysis import estimators
-from mpiepm.analysis.errors import Estimate, jackknife
-from mpiepm.analysis.read import Ensemble, ensembles
-
-_SCALARS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name: needs, units, estimator
-    "tau_alpha": ("persistence/value", "sweeps", estimators.tau_alpha),
-    "tau_stress": ("correlations/stress_product", "sweeps", estimators.tau_stress),
-    "tau_plastic": ("correlations/plastic", "sweeps", estimators.tau_plastic),
-    "inverse_yield_rate": ("origins/events", "sweeps", estimators.inverse_yield_rate),
-    "chi4_peak": ("persistence/value", "1", estimators.chi4_peak),
-    "xi4": ("four_point/structure_factor", "sites", estimators.xi4),
-    "stress_variance": ("histograms/stress/counts", "sigma_c^2", estimators.stress_variance),
-}
+from mpiepm.analysis.errors import Estimate
+from mpiepm.analysis.origins import OriginsPoint
+from mpiepm.analysis.read import group, read
+from mpiepm.analysis.stationary import StationaryPoint, all_different
 
 
-def analyse(folders: Sequence[Path]) -> xarray.Dataset:
-    """All estimates from the runs in `folders`, any number of seeds and state points together.
+class StatePoint(Protocol):
+    """An ensemble of EPM-Q, or one stationary run of the model "ferrero"."""
+
+    @property
+    def numbers(self) -> dict[str, Estimate]:
+        """Estimates that are single numbers, by name."""
+
+    def table(self) -> str:
+        """A block of lines, for the screen."""
+
+    def dataset(self) -> xarray.Dataset:
+        """Everything, as the one `state` of a dataset."""
+
+
+def state_points(folders: Sequence[Path]) -> list[StatePoint]:
+    """Those of EPM-Q in the order in which they come first, then each run of "ferrero".
 
     Raises
     ------
     ParameterError : if a folder holds no finished run, or runs do not belong together
     """
-    return xarray.concat([state_point(e) for e in ensembles(folders)], "state", data_vars="all", join="outer")
+    runs = [read(folder) for folder in folders]
+    stationary = [run for run in runs if run.params["model"]["name"] == "ferrero"]
+    all_different(stationary)
+    ensembles = group([run for run in runs if run not in stationary])
+    return [*map(OriginsPoint, ensembles), *map(StationaryPoint, stationary)]
 
 
-def state_point(e: Ensemble) -> xarray.Dataset:
-    """The estimates of one ensemble: its one `state`."""
-    result = xarray.Dataset()
-    for name, (needed, units, estimator) in _SCALARS.items():
-        if needed in e.data:
-            _add(result, name, (), estimator(e), units)
-    result = result.assign_coords(lag=e.lag)
-    result["lag"].attrs["units"] = "sweeps"
-    _add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
-    _add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))
-    if "correlations/plastic" in e.data:
-        for name, curve in (("stress", estimators.stress_correlation), ("plastic", estimators.plastic_correlation)):
-            _add(result, f"{name}_correlation", ("lag",), jackknife(partial(curve, e), e.origins))
-    edges = e.data["histograms/stress/edges"]
-    result = result.assign_coords(stress=0.5 * (edges[1:] + edges[:-1]))
-    _add(result, "stress_density", ("stress",), jackknife(lambda o: estimators.stress_density(e, o), e.origins), "1/sigma_c")
-    for group, variables in _DISTRIBUTIONS.items():
-        for name, dims, units in variables:
-            if f"{group}/{name}" in e.data:
-                _add(result, f"{group}_{name}", dims, jackknife(partial(_per_origin, e, group, name), e.origins), units)
-                result = result.assign_coords({dim: _coordinate(e, group, dim, result.sizes[dim]) for dim in dims})
-    return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in _labels(e).items()})
+def labelled(points: Sequence[StatePoint]) -> xarray.Dataset:
+    """All of them in one dataset."""
+    return xarray.concat([point.dataset() for point in points], "state", data_vars="all", join="outer")
 
 
-# a bin is named by its lower edge
-_DISTRIBUTIONS: dict[str, list[tuple[str, tuple[str, ...], str]]] = {
-    "four_point": [("structure_factor", ("map_lag", "shell"), "1")],
-    "clusters": [("number", ("map_lag", "cluster_size"), "1"), ("mean_size", ("map_lag",), "sites"),
-                 ("largest", ("map_lag",), "sites")],
-    "waiting_times": [("exchange", ("exchange_time",), "1")],
-    "avalanches": [("number", ("criterion", "avalanche_size"), "1"), ("duration", ("criterion", "avalanche_size"), "sweeps"),
-                   ("extent", ("criterion", "avalanche_size"), "sites"), ("moments", ("criterion", "power"), "1")],
-}  # fmt: skip
-_SOURCES = {"map_lag": "lag", "shell": "wave_number"}  # of a coordinate; the others are bins, with edges
-
-
-def _per_origin(e: Ensemble, group: str, name: str, origins: np.ndarray) -> np.ndarray:
-    """Mean over some origins; of the durations and extents of avalanches the mean over the avalanches of a bin (NaN: none)."""
-    values = e.data[f"{group}/{name}"][origins].astype(float)
-    if name in ("duration", "extent"):
-        number = e.data[f"{group}/number"][origins].sum(axis=0)
-        ratio: np.ndarray = np.divide(values.sum(axis=0), number, out=np.full(number.shape, np.nan), where=number > 0)
-        return ratio
-    mean: np.ndarray = values.mean(axis=0)
-    return mean
-
-
-def _coordinate(e: Ensemble, group: str, dim: str, length: int) -> np.ndarray:
-    if dim == "criterion":
-        pairs = zip(e.data["avalanches/gap"], e.data["avalanches/threshold"], strict=True)
-        return np.array([f"x0 = {x0:g}" if np.isnan(gap) else f"gap = {gap:g}" for gap, x0 in pairs])
-    if dim == "power":
-        return np.array(["1", "S", "S^2", "S^3", "largest S"])
-    values: np.ndarray = e.data[f"{group}/{_SOURCES.get(dim, 'edges')}"]
-    return values[:length]
-
-
-def _labels(e: Ensemble) -> dict[str, Any]:
-    lx, ly = e.params["lattice"]["size"]
-    model, engine = e.params["model"], e.params["engine"]
-    return {"temperature": e.temperature, "lx": lx, "ly": ly, "model": model["name"], "elasticity": model["elasticity"],
-            "engine": engine["name"], "trajectories": len(e.runs), "origins": e.origins}  # fmt: skip
-
-
-def _add(result: xarray.Dataset, name: str, dims: tuple[str, ...], estimate: Estimate, units: str = "1") -> None:
-    result[name] = (dims, estimate.value, {"units": units})
-    result[f"{name}_error"] = (dims, estimate.error, {"units": units, "description": "standard error"})
-    description = "integrated autocorrelation time of the origins, in origins"
-    result[f"{name}_correlation"] = (dims, estimate.correlation, {"units": "1", "description": description})
+def analyse(folders: Sequence[Path]) -> xarray.Dataset:
+    """All estimates from the runs in `folders`, any number of seeds and state points together; see `state_points`."""
+    return labelled(state_points(folders))
 
 
 def save(result: xarray.Dataset, path: Path) -> None:
-    """To CSV (one line per state point, the numbers only), or to NetCDF-4 / HDF5 (everything), by the suffix of `path`."""
-    if path.suffix == ".csv":
-        scalars = result[[name for name, values in result.data_vars.items() if values.dims == ("state",)]]
-        scalars.to_dataframe().to_csv(path, index=False)
-    else:
+    """To NetCDF-4 / HDF5, or to CSV, by the suffix of `path`.
+
+    As CSV the numbers, one line per state point, go to `path`, and beside it curves and tables to NAME-COORDINATES.csv.
+    """
+    if path.suffix != ".csv":
         result.to_netcdf(path, engine="h5netcdf")
+        return
+    by_dims: dict[tuple[str, ...], list[str]] = {}
+    for name, values in result.data_vars.items():
+        by_dims.setdefault(tuple(str(dim) for dim in values.dims if dim != "state"), []).append(str(name))
+    for dims, names in by_dims.items():
+        table = result[names].to_dataframe().dropna(how="all", subset=names)
+        target = path.with_name("-".join([path.stem, *dims]) + ".csv") if dims else path
+        table.reset_index().drop(columns="state").to_csv(target, index=False)

@@ -1,14 +1,28 @@
 """What one stationary run of the model "ferrero" measured: means over time, with errors from blocks of the run."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import xarray
 
+from mpiepm.analysis import waiting
 from mpiepm.analysis.errors import Estimate, jackknife
+from mpiepm.analysis.labels import add
+from mpiepm.analysis.motion import Motion, motion
 from mpiepm.analysis.read import Run, read
 from mpiepm.core.params import FerreroParameters, ParameterError
 
 _BLOCKS = 20  # of a run: long enough to be independent, many enough for an error
+
+_MEANS = {  # series: label, what follows the number, units
+    "activity": ("activity", "", "1"),
+    "yield_rate": ("events", " per site and tau", "1/tau"),
+    "stress_variance": ("stress variance", "", "sigma_Y^2"),
+    "stress_kurtosis": ("stress kurtosis", "", "1"),
+}
 
 
 def mean_over_time(run: Run, name: str) -> Estimate:
@@ -37,19 +51,62 @@ def resolve_activity(params: FerreroParameters) -> FerreroParameters:
     return params.with_activity(float(mean_over_time(run, "activity").value))
 
 
-def block(run: Run) -> str:
-    """A table of one run, for the screen."""
-    model, size = run.params["model"], run.params["lattice"]["size"]
-    state = f"T = {model['temperature']:g}" if model["activation"] == "thermal" else f"random, a = {model['activity']:g}"
-    ranks, seconds = run.history[-1]["ranks"], run.seconds
-    title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {ranks} ranks, {seconds:.1f} s"
-    rows = [
-        ("activity", f"{mean_over_time(run, 'activity')}"),
-        ("events", f"{mean_over_time(run, 'yield_rate')} per site and tau"),
-        ("stress variance", f"{mean_over_time(run, 'stress_variance')}"),
-        ("stress kurtosis", f"{mean_over_time(run, 'stress_kurtosis')}"),
-        ("events in all", f"{int(run.data['series/events'][-1])}"),
-    ]
-    if "tracers/time" in run.data:
-        rows.append(("tracers", f"{run.params['tracers']['number']}, {len(run.data['tracers/time'])} frames"))
-    return "\n".join([title, *(f"  {name:18s} {value}" for name, value in rows)])
+def all_different(runs: Sequence[Run]) -> None:
+    """Raises ParameterError if two are the same trajectory."""
+    seen: dict[str, Run] = {}
+    for run in runs:
+        same = repr([run.params[section] for section in ("lattice", "model", "engine", "run")])
+        if (other := seen.setdefault(same, run)) is not run:
+            raise ParameterError(f"{other.folder}, {run.folder}: the same state point and run.seed; give one")
+
+
+@dataclass(frozen=True)
+class StationaryPoint:
+    """One stationary run: means over time, motion of the tracers, waiting times."""
+
+    run: Run
+
+    @cached_property
+    def numbers(self) -> dict[str, Estimate]:
+        """Means over time, and D at the longest lag that there is an estimate for."""
+        found = {f"mean_{name}": mean_over_time(self.run, name) for name in _MEANS if f"series/{name}" in self.run.data}
+        if self._motion:
+            found["diffusion"] = self._motion.longest
+        return found
+
+    @cached_property
+    def _motion(self) -> Motion | None:
+        return motion(self.run)
+
+    def table(self) -> str:
+        """A block of lines, for the screen."""
+        run, numbers = self.run, self.numbers
+        model, size = run.params["model"], run.params["lattice"]["size"]
+        state = f"T = {model['temperature']:g}" if model["activation"] == "thermal" else f"random, a = {model['activity']:g}"
+        ranks, seconds = run.history[-1]["ranks"], run.seconds
+        title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {ranks} ranks, {seconds:.1f} s"
+        rows = [(label, f"{numbers[f'mean_{name}']}{unit}") for name, (label, unit, _) in _MEANS.items()]
+        rows.append(("events in all", f"{run.events}"))
+        if self._motion:
+            rows.append(("tracers", f"{run.params['tracers']['number']}, {len(run.data['tracers/time'])} frames"))
+            rows.append(("D", f"{numbers['diffusion']} at t = {self._motion.lags[-1]:g} tau"))
+        return "\n".join([title, *(f"  {name:18s} {value}" for name, value in rows)])
+
+    def dataset(self) -> xarray.Dataset:
+        """Everything, as the one `state` of a dataset."""
+        run, result = self.run, xarray.Dataset()
+        for name, estimate in self.numbers.items():
+            add(result, name, (), estimate, "1/tau" if name == "diffusion" else _MEANS[name.removeprefix("mean_")][2])
+        if self._motion:
+            result = self._motion.label(result)
+        if "waiting_times/edges" in run.data:
+            edges, complete, cut = (run.data[f"waiting_times/{name}"] for name in ("edges", "exchange", "open"))
+            result = result.assign_coords(waiting_time=waiting.centres(edges))
+            add(result, "waiting_time_density", ("waiting_time",), waiting.product_limit(edges, complete, cut), "1/tau")
+        model, (lx, ly) = run.params["model"], run.params["lattice"]["size"]
+        labels = {
+            "where": str(run.folder), "model": "ferrero", "activation": model["activation"],
+            "temperature": model.get("temperature", np.nan), "lx": lx, "ly": ly, "elasticity": True,
+            "engine": run.params["engine"]["name"], "trajectories": 1, "origins": 1,
+        }  # fmt: skip
+        return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in labels.items()})

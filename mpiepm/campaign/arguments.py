@@ -3,9 +3,10 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     """The subcommand and its subcommands."""
     campaign = commands.add_parser(
         "campaign", help="grids of runs: plan, run, submit, watch, gather",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mpiepm.core.sections import Correlations, Histogram, LogSchedule, Positive, Run, Section
+from mpiepm.core.sections import Correlations, Count, Histogram, LogSchedule, Positive, Run, Section
 
 
 class Ferrero(Section):
@@ -61,7 +61,7 @@ class Step(Section):
     """[engine] name = "step": all sites at once, in steps of fixed length."""
 
     name: Literal["step"] = "step"
-    time_step: Annotated[float, Field(gt=0, le=1)] = Field(default=0.1, description="dt: length of a step, tau")
+    time_step: Annotated[float, Field(ge=1e-6, le=1)] = Field(default=0.1, description="dt: length of a step, tau")
     precision: Literal["double", "single"] = Field(default="single", description="of the transforms; stress is double")
     planning: Literal["reproducible", "measured"] = Field(
         default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
@@ -97,8 +97,8 @@ class StationaryRun(Section):
     @classmethod
     def _no_origins(cls, values: Any) -> Any:
         if isinstance(values, Mapping):
-            for key in values.keys() & (Run.model_fields.keys() - cls.model_fields.keys()):
-                raise ValueError(f"{key} = {values[key]!r}: does not apply to model.name = 'ferrero', use duration")
+            for key in sorted(values.keys() & (Run.model_fields.keys() - cls.model_fields.keys())):
+                raise ValueError(f"run.{key} = {values[key]!r}: does not apply to model.name = 'ferrero', use duration")
         return values
 
 
@@ -119,7 +119,7 @@ class StationaryOutput(Section):
 class Tracers(Section):
     """[tracers]: particles that follow the displacement field; placed when equilibration ends."""
 
-    number: Annotated[int, Field(ge=1)] = Field(description="of particles")
+    number: Count = Field(description="of particles")
     placement: Literal["uniform", "sites"] = Field(
         default="uniform", description="at random, or on sites, evenly spread over the lattice"
     )

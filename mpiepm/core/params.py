@@ -4,17 +4,20 @@ Keys, defaults and meanings stand in `core.sections` and `core.ferrero_sections`
 each other. A wrong file raises `ParameterError` with one line for each fault: the dotted key, the value found, what is allowed.
 """
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from mpiepm.core.ferrero_sections import Ferrero, StationaryOutput, StationaryRun, Step, Tracers
 from mpiepm.core.sections import Auto, Epmq, Event, Lattice, Output, Run, Section, Split, Sweep
+from mpiepm.core.wording import describe, shown
+
+_LARGEST_FILE = 1024**2  # bytes
+_MOST_STEPS = 1e15  # that floating-point numbers can count
 
 
 class ParameterError(ValueError):
@@ -47,6 +50,14 @@ class Parameters(_Root):
                 raise ValueError("engine.name = 'step', model.name = 'epmq': the step engine is for 'ferrero'")
             return {"name": "sweep", **value}
         return value
+
+    @model_validator(mode="after")
+    def _windows_can_be_counted(self) -> "Parameters":
+        longest = max(self.run.equilibrate.time or 0.0, self.run.origin_duration or 0.0)
+        if isinstance(self.engine, Sweep) and longest > _MOST_STEPS * self.engine.window:
+            given = f"engine.window = {self.engine.window:g}, run.equilibrate.time or run.origin_duration = {longest:g}"
+            raise ValueError(f"{given}: must be at most {_MOST_STEPS:g} windows")
+        return self
 
     @model_validator(mode="after")
     def _near_field_fits(self) -> "Parameters":
@@ -109,6 +120,19 @@ class FerreroParameters(_Root):
         if self.output.interval > self.run.duration:
             given = f"output.interval = {self.output.interval:g}, run.duration = {self.run.duration:g}"
             raise ValueError(f"{given}: the run must last at least one interval")
+        longest = self.run.equilibrate.time + self.run.duration
+        if longest > _MOST_STEPS * self.engine.time_step:
+            given = f"engine.time_step = {self.engine.time_step:g}, run.equilibrate.time + run.duration = {longest:g}"
+            raise ValueError(f"{given}: must be at most {_MOST_STEPS:g} steps")
+        return self
+
+    @model_validator(mode="after")
+    def _intervals_are_steps(self) -> "FerreroParameters":
+        between_frames = (self.tracers and self.tracers.interval) or None
+        for key, interval in (("output.interval", self.output.interval), ("tracers.interval", between_frames)):
+            if interval is not None and interval < self.engine.time_step:
+                given = f"{key} = {interval:g}, engine.time_step = {self.engine.time_step:g}"
+                raise ValueError(f"{given}: an interval must not be shorter than a step")
         return self
 
     @model_validator(mode="after")
@@ -118,7 +142,6 @@ class FerreroParameters(_Root):
             given = f"tracers.number = {self.tracers.number}, lattice.size = {list(self.lattice.size)}"
             raise ValueError(f"{given}: placement 'sites' has room for {sites}")
         return self
-
 
     def with_activity(self, activity: float) -> "FerreroParameters":
         """These, with the number in place of activity_from; raises ParameterError if it does not fit."""
@@ -130,41 +153,7 @@ class FerreroParameters(_Root):
 AnyParameters = Parameters | FerreroParameters
 
 
-def _known_keys(root: type[BaseModel], location: Sequence[Any]) -> list[str]:
-    """Keys allowed in the section at `location`, in which the variant of a section is named after the section."""
-    options = [root]
-    for part in location:
-        variants = [option for option in options if len(options) > 1 and option.model_fields["name"].default == part]
-        if variants:
-            options = variants
-            continue
-        field = options[0].model_fields.get(str(part))
-        candidates = [field.annotation, *get_args(field.annotation)] if field else []
-        options = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not options:
-            return []
-    return list(options[0].model_fields)
-
-
-def _describe(root: type[BaseModel], error: Any) -> str:
-    location = error["loc"]
-    if error["type"] == "union_tag_invalid":
-        key = ".".join([*location, "name"])
-        return f"{key} = {error['ctx']['tag']!r}: must be one of {error['ctx']['expected_tags']}"
-    key = ".".join(str(part) for k, part in enumerate(location) if location[:k] != ("engine",))  # without the variant
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(root, location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        return f"{key}: unknown key; {hint}"
-    if error["type"] == "missing":
-        return f"{key}: required, but not given"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    message = message.removesuffix(" or object to extract fields from")
-    value = error["input"]
-    if isinstance(value, Mapping | BaseModel):
-        return f"{key}: {message}" if key and not message.startswith(f"{key}.") else message
-    return f"{key} = {value!r}: must be {message}"
+_ROOTS: dict[str, type[AnyParameters]] = {"epmq": Parameters, "ferrero": FerreroParameters}
 
 
 def _root(values: Mapping[str, Any]) -> type[AnyParameters]:
@@ -174,18 +163,17 @@ def _root(values: Mapping[str, Any]) -> type[AnyParameters]:
     ------
     ParameterError : if there is no such model
     """
-    roots: dict[object, type[AnyParameters]] = {"epmq": Parameters, "ferrero": FerreroParameters}
     model = values.get("model")
     name = model.get("name", "epmq") if isinstance(model, Mapping) else "epmq"
-    if not isinstance(name, str) or name not in roots:
-        raise ParameterError(f"model.name = {name!r}: must be one of {', '.join(map(repr, roots))}")
-    return roots[name]
+    if not isinstance(name, str) or name not in _ROOTS:
+        raise ParameterError(f"model.name = {shown(name)}: must be one of {', '.join(map(repr, _ROOTS))}")
+    return _ROOTS[name]
 
 
 def _read_toml(text: str, source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return _toml(text)
+    except ValueError as error:
         raise ParameterError(f"{source}: not valid TOML: {error}") from None
 
 
@@ -221,8 +209,21 @@ def validated(root: type[_AnyModel], values: Mapping[str, Any], source: str = ""
     try:
         return root.model_validate(values)
     except ValidationError as error:
-        lines = dict.fromkeys(_describe(root, fault) for fault in error.errors())
+        others = {name: other for name, other in _ROOTS.items() if other is not root}
+        lines = dict.fromkeys(describe(root, fault, others) for fault in error.errors(include_url=False))
         raise ParameterError("\n".join(f"{source}: {line}" if source else line for line in lines)) from None
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Raises ValueError if it is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # int() of more than 4300 digits
+        raise ValueError("a number has thousands of digits") from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -232,15 +233,15 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ParameterError(f"--set {override}: must be section.key=value")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
+        parsed = _toml(f"value = {text}")
+    except ValueError:
+        parsed = {}
     section = values
-    for part in parts[:-1]:
+    for depth, part in enumerate(parts[:-1], 1):
         section = section.setdefault(part, {})
         if not isinstance(section, dict):
-            raise ParameterError(f"--set {override}: {part} is not a section")
-    section[parts[-1]] = value
+            raise ParameterError(f"--set {override}: {'.'.join(parts[:depth])} is not a section")
+    section[parts[-1]] = parsed["value"] if parsed.keys() == {"value"} else text.strip()
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> AnyParameters:
@@ -260,8 +261,12 @@ def load_toml(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            raise ParameterError(f"{path}: too large for a parameter file, must be at most {_LARGEST_FILE} bytes")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ParameterError(f"{path}: not a text file") from None
+        raise ParameterError(f"{path}: not a text file, must be TOML in UTF-8") from None

@@ -9,7 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LARGEST = 1e100  # of any number: its cube is one as well
+Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Side = Annotated[int, Field(ge=4, le=2**20)]
 
 
 class Section(BaseModel):
@@ -21,7 +25,7 @@ class Section(BaseModel):
 class Lattice(Section):
     """[lattice]"""
 
-    size: Annotated[tuple[Annotated[int, Field(ge=4)], Annotated[int, Field(ge=4)]], Field(strict=False)] = Field(
+    size: Annotated[tuple[Side, Side], Field(strict=False)] = Field(
         default=(256, 256), description="sites along x (rows, cut into slabs) and y; periodic"
     )
 
@@ -30,7 +34,7 @@ class Epmq(Section):
     """[model] name = "epmq": thermally activated events of random orientation (Ozawa & Biroli 2023)."""
 
     name: Literal["epmq"] = "epmq"
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    temperature: NotNegative = Field(
         description="T, in units of stiffness * threshold ** barrier_exponent; 0 only with extremal dynamics"
     )
     elasticity: bool = Field(default=True, description="redistribute the stress of an event; off: independent sites")
@@ -40,7 +44,7 @@ class Epmq(Section):
     threshold: Positive = Field(default=1.0, description="sigma_c: a site beyond it yields at rate 1")
     mean_drop: Positive = Field(default=1.0, description="z0, mean of the exponential part of a stress drop")
     shear_modulus: Positive = Field(default=1.0, description="mu: plastic strain of an event is its stress drop / mu")
-    initial_stress_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    initial_stress_std: NotNegative = Field(
         default=1.0, description="R: standard deviation of the Gaussian initial stress"
     )
 
@@ -49,7 +53,7 @@ class Sweep(Section):
     """[engine] name = "sweep": windows of `window` sweeps, one redistribution each."""
 
     name: Literal["sweep"] = "sweep"
-    window: Annotated[float, Field(gt=0, le=10)] = Field(default=0.05, description="length of a window, sweeps")
+    window: Annotated[float, Field(ge=1e-6, le=10)] = Field(default=0.05, description="length of a window, sweeps")
     harmonics: Annotated[int, Field(ge=1, le=16)] = Field(default=4, description="M: angular harmonics of the kernel")
     precision: Literal["double", "single"] = Field(default="double", description="of the transforms; stress is double")
     planning: Literal["reproducible", "measured"] = Field(
@@ -73,11 +77,11 @@ class Split(Section):
     radius: Annotated[int, Field(ge=2, le=64)] = Field(
         default=16, description="of the near field: |x|, |y| <= radius, sites"
     )
-    far_tolerance: Annotated[float, Field(gt=0, le=10)] = Field(
+    far_tolerance: Annotated[float, Field(ge=1e-6, le=10)] = Field(
         default=0.2, description="rms stress of the waiting far field, in units of T"
     )
-    strip: Annotated[int, Field(ge=4)] = Field(default=64, description="rows of a strip, at least 2 radius")
-    window: Annotated[float, Field(gt=0, le=1000)] = Field(
+    strip: Side = Field(default=64, description="rows of a strip, at least 2 radius")
+    window: Annotated[float, Field(ge=1e-6, le=1000)] = Field(
         default=1.0, description="sweeps that a kick to another strip may wait"
     )
     planning: Literal["reproducible", "measured"] = Field(
@@ -115,7 +119,7 @@ class Run(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
     equilibrate: Equilibrate = Field(default=Equilibrate(events_per_site=10.0), description="what to discard first")
-    origins: Annotated[int, Field(ge=1)] = Field(default=20, description="measurements, each from its origin of time")
+    origins: Count = Field(default=20, description="measurements, each from its origin of time")
     origin_events_per_site: Positive | None = Field(
         default=None,
         description="an origin lasts this many 1/Gamma, Gamma as measured in the second half of the equilibration "
@@ -192,7 +196,7 @@ class Output(Section):
     snapshots: tuple[Positive, ...] = Field(
         default=(), strict=False, description="lags of every origin at which the fields are stored"
     )
-    snapshot_origins: Annotated[int, Field(ge=1)] = Field(default=1, description="only the first origins store snapshots")
+    snapshot_origins: Count = Field(default=1, description="only the first origins store snapshots")
     first_event_maps: bool = Field(default=True, description="store the lag of the first event of every site, per origin")
     histogram: Histogram = Field(default=Histogram())
     correlations: Correlations | None = Field(default=None, description="C_s(t) and C_p(t)")

@@ -8,6 +8,8 @@ from mpiepm.core.params import AnyParameters
 from mpiepm.core.sections import Auto, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
+LEAST_BYTES_PER_SITE = 40  # stress, strain, and the arrays of any engine: a lower bound
+
 
 def strip_edges(rows: int, strip: int) -> np.ndarray:
     """First row of every strip, and `rows`: as many strips of at least `strip` rows as there is room for, or one."""

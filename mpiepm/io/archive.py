@@ -16,28 +16,31 @@ import h5py
 import numpy as np
 
 from mpiepm.core.params import ParameterError
+from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
-from mpiepm.io import hdf5, seal
+from mpiepm.io import hdf5
 from mpiepm.io.hdf5 import Dataset
+from mpiepm.io.opening import check
 from mpiepm.observe.base import Variable
 
-SCHEMA = "mpiepm archive 1"
+SCHEMA = "mpiepm archive 2"
+READABLE = ("mpiepm archive 1", SCHEMA)  # 1: without checksums, and with the units of EPM-Q whatever the model
 NAME = "archive.h5"
 _MEMORY_BYTES = 256 * 1024**2
-_UNITS = {
-    "persistence/lag": ("lag", "sweeps", "since the origin"),
-    "histograms/stress/edges": ("edge", "sigma_c", "edges of the bins"),
-    "correlations/lag": ("lag", "sweeps", "since the origin"),
-    "correlations/wave_number": ("one", "mu/sigma_c", "k of the plastic correlation"),
-    "four_point/lag": ("lag", "sweeps", "since the origin"),
+_CONSTANTS = {
+    "persistence/lag": ("lag", "{time}", "since the origin"),
+    "histograms/stress/edges": ("edge", "{stress}", "edges of the bins"),
+    "correlations/lag": ("lag", "{time}", "since the origin"),
+    "correlations/wave_number": ("one", "mu/{stress}", "k of the plastic correlation"),
+    "four_point/lag": ("lag", "{time}", "since the origin"),
     "four_point/wave_number": ("shell", "1/site", "mean |q| of the shell"),
     "four_point/vectors": ("shell", "1", "number of wave vectors in the shell"),
-    "clusters/lag": ("lag", "sweeps", "since the origin"),
+    "clusters/lag": ("lag", "{time}", "since the origin"),
     "clusters/edges": ("edge", "sites", "edges of the bins of sizes"),
-    "waiting_times/edges": ("edge", "sweeps", "edges of the bins"),
+    "waiting_times/edges": ("edge", "{time}", "edges of the bins"),
     "avalanches/edges": ("edge", "events", "edges of the bins of sizes"),
-    "avalanches/gap": ("criterion", "sweeps", "quiet time that ends an avalanche, NaN: by threshold"),
-    "avalanches/threshold": ("criterion", "sigma_c", "stability of all sites that ends an avalanche, NaN: by gap"),
+    "avalanches/gap": ("criterion", "{time}", "quiet time that ends an avalanche, NaN: by threshold"),
+    "avalanches/threshold": ("criterion", "1", "stability of all sites that ends an avalanche, NaN: by gap"),
 }
 
 
@@ -60,7 +63,7 @@ def check_journal(folder: Path, domain: Domain, segments: Sequence[str]) -> None
     """
     for number, expected in enumerate(segments):
         path = segment(folder, number)
-        if seal.check(path, domain) != expected:
+        if check(path, "archive", READABLE, domain) != expected:
             raise ParameterError(f"{path}: is not the segment that belongs to the checkpoint")
 
 
@@ -71,10 +74,15 @@ class Archive:
     ----------
     variables : what will be recorded
     segments : seals of the journal segments that belong to the trajectory (none, or from the checkpoint)
+    units : those of the model
     """
 
-    def __init__(self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: Sequence[str] = (),
+        units: Units | None = None,
+    ) -> None:  # fmt: skip
         self.folder, self.domain = folder, domain
+        self._units = units or Units()
         self.variables = {variable.name: variable for variable in variables}
         self.segments = list(segments)
         self._records: dict[str, list[np.ndarray]] = {name: [] for name in self.variables}
@@ -101,13 +109,13 @@ class Archive:
         self.domain.comm.Barrier()
         contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
         path = segment(self.folder, len(self.segments))
-        self.segments.append(hdf5.write(path, self.domain, _separate_dimensions(contents), {"schema": SCHEMA}, sealed=True))
+        self.segments.append(hdf5.write(path, self.domain, _separate_dimensions(contents), {"schema": SCHEMA}))
         self._bytes = 0
         for rows in self._records.values():
             rows.clear()
 
     def _dataset(self, variable: Variable, rows: Sequence[Any]) -> Dataset:
-        attributes = {"units": variable.units, "description": variable.description}
+        attributes = {"units": self._units.of(variable.units), "description": variable.description}
         if variable.distributed:
             return Dataset(
                 variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes,
@@ -150,8 +158,9 @@ class Archive:
         """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then."""
         contents = {}
         for name, values in constants.items():
-            dimension, units, description = _UNITS[name]
-            contents[name] = Dataset((dimension,), values, attributes={"units": units, "description": description})
+            dimension, units, description = _CONSTANTS[name]
+            labels = {"units": self._units.of(units), "description": description}
+            contents[name] = Dataset((dimension,), values, attributes=labels)
         for variable in self.variables.values():
             rows = self._all_records(variable)
             if rows:

@@ -1,7 +1,7 @@
 """Checkpoints: the whole state of a run in one HDF5 file, readable on any number of ranks.
 
 Fields lie in the file as they lie on the lattice; everything else is one JSON text, in which Python's floats and
-integers survive to the bit. A checkpoint is written beside the older ones, sealed (`io.seal`), synced and then renamed; the
+integers survive to the bit. A checkpoint is written beside the older ones, sealed (`io.checksum`), synced and then renamed; the
 newest two are kept while a run is unfinished. Nothing is read from one that is not, byte by byte, what was written.
 """
 
@@ -15,10 +15,12 @@ import numpy as np
 
 from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import archive, hdf5, seal
+from mpiepm.io import archive, hdf5
 from mpiepm.io.hdf5 import Dataset
+from mpiepm.io.opening import check, open_file
 
 SCHEMA = "mpiepm checkpoint 2"
+READABLE = (SCHEMA,)
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{6,})\.h5")
 
@@ -64,7 +66,7 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
             )
     text = json.dumps({"header": header, "parts": scalars})
     path = folder / f"checkpoint-{number:06d}.h5"
-    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
+    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text})
     if domain.rank == 0:
         for old in existing(folder)[KEEP:]:
             old.unlink()
@@ -80,7 +82,7 @@ def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[P
     faults: list[str] = []
     for path in domain.comm.bcast(existing(folder) if domain.rank == 0 else None):
         try:
-            seal.check(path, domain)
+            check(path, "checkpoint", READABLE, domain)
             header = read_header(path)
             if parse(header["params"]) != params:
                 raise ParameterError(f"{path}: belongs to a run with other parameters")
@@ -105,17 +107,19 @@ def read_header(path: Path) -> dict[str, Any]:
     return header
 
 
+def read_parts(path: Path) -> dict[str, dict[str, Any]]:
+    """Scalars of all parts, by name; raises like `read_header`."""
+    parts: dict[str, dict[str, Any]] = _scalars(path)["parts"]
+    return parts
+
+
 def _scalars(path: Path) -> dict[str, Any]:
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs["schema"] != SCHEMA:
-                raise ParameterError(f"{path}: is {file.attrs['schema']!r}, this program reads {SCHEMA!r}")
+    with open_file(path, "checkpoint", READABLE, None) as file:
+        try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, ParameterError):
-            raise
-        raise ParameterError(f"{path}: not a readable checkpoint: {error}") from None
+        except (OSError, KeyError, ValueError) as error:
+            raise ParameterError(f"{path}: not a readable checkpoint: {error}") from None
 
 
 def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:

@@ -1,4 +1,4 @@
-"""HDF5 files that are written once, whole, and appear under their name only when they are complete.
+"""HDF5 files that are written once, whole, checksums included, and appear under their name only when they are complete.
 
 Rank 0 lays out the file with h5netcdf (named dimensions, units, small variables). The rows of distributed variables are
 then written by all ranks into contiguous storage through MPI-IO; where h5py is serial, rank 0 receives them rank by
@@ -18,7 +18,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mpiepm.grid.domain import Domain
-from mpiepm.io import seal
+from mpiepm.io import checksum
 
 PARALLEL = bool(h5py.get_config().mpi)
 
@@ -50,12 +50,10 @@ class Dataset:
         return domain.shares(self.items) if self.items else domain.boundaries
 
 
-def write(
-    path: Path, domain: Domain, datasets: Mapping[str, Dataset], attributes: Mapping[str, Any], *, sealed: bool = False
-) -> str:
+def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attributes: Mapping[str, Any]) -> str:
     """Write the file, sync it to the disk and give it its name, replacing an older one in a single step. Collective.
 
-    If `sealed`, it can be checked (`io.seal`), and the name of its seal is returned.
+    Returns the name of its seal: `checksum.Sums.name`.
 
     Raises
     ------
@@ -83,13 +81,8 @@ def write(
             error = str(fault)
         _raise_together(domain, error, path)
     name = ""
-    checksums = {}
-    if sealed:
-        for key, d in distributed.items():
-            checksums[key] = seal.checksum(domain, [slab() if callable(slab) else slab for slab in d.slabs])
     try:
-        if domain.rank == 0 and sealed:
-            name = seal.attach(partial, checksums)
+        name = checksum.seal(partial, domain)
         if domain.rank == 0 or (distributed and PARALLEL):
             sync(partial)  # each host has what its own ranks have written
     except OSError as fault:
@@ -102,7 +95,7 @@ def write(
         except OSError as fault:
             error = str(fault)
     _raise_together(domain, error, path)
-    return str(domain.comm.bcast(name))
+    return name
 
 
 def _raise_together(domain: Domain, error: str | None, path: Path) -> None:

@@ -190,6 +190,21 @@ def _differences(old: dict[str, object], new: dict[str, object], prefix: str = "
     return sorted(lines)
 
 
+def require_run(folder: Path) -> None:
+    """Raises ParameterError unless the directory holds a run, in whatever state."""
+    try:
+        if not folder.exists():
+            raise ParameterError(f"{folder}: no such directory")
+        if not folder.is_dir():
+            raise ParameterError(f"{folder}: is not a directory")
+        next(folder.iterdir(), None)
+        found = _found(folder)
+    except OSError as error:
+        raise ParameterError(f"{folder}: cannot be read: {error.strerror}") from None
+    if not any(path.name == archive.NAME or path.name == PARAMETERS or path.suffix == ".h5" for path in found):
+        raise ParameterError(f"{folder}: holds no run")
+
+
 def is_finished(folder: Path) -> bool:
     """Has the run in `folder` left its archive? That is written once, complete, so nothing else is asked."""
     return (folder / archive.NAME).exists()

@@ -18,14 +18,14 @@ class ActivitySeries(Observer):
 
     name = "series"
     variables = (
-        series("time", "f8", "tau", "since the start of the run"),
+        series("time", "f8", "{time}", "since the start of the run"),
         series("origin", "i8", "1", "-1 while equilibrating, then 0"),
-        series("lag", "f8", "tau", "since the start, or since equilibration"),
+        series("lag", "f8", "{time}", "since the start, or since equilibration"),
         series("events", "i8", "1", "activations since the start of the run, on the whole lattice"),
-        series("yield_rate", "f8", "1/tau", "activations per site and time since the entry before"),
+        series("yield_rate", "f8", "{rate}", "activations per site and time since the entry before"),
         series("activity", "f8", "1", "share of active sites, mean over the steps since the entry before"),
-        series("mean_stress", "f8", "sigma_Y", "mean over sites"),
-        series("stress_variance", "f8", "sigma_Y^2", "variance over sites"),
+        series("mean_stress", "f8", "{stress}", "mean over sites"),
+        series("stress_variance", "f8", "{stress}^2", "variance over sites"),
         series("stress_kurtosis", "f8", "1", "fourth central moment over sites / variance^2, NaN without stress"),
     )
 

@@ -24,7 +24,7 @@ class Variable:
     Attributes
     ----------
     name : path in the file;  dims : names of its dimensions, in the order of the array
-    dtype, units, description : of the values
+    dtype, units, description : of the values; units name those of the model as {time}, {rate}, {stress}
     distributed : each record is this rank's rows of a field (x, y); otherwise the same on all ranks
     items : distributed only: a record is this rank's even share of so many items in their order, 0: its rows of the lattice
     width : distributed only: columns of a record, 0: those of the lattice

@@ -36,9 +36,9 @@ class Correlations(Observer):
 
     name = "correlations"
     variables = (
-        Variable("correlations/stress_product", ("origin", "lag"), "f8", "sigma_c^2",
+        Variable("correlations/stress_product", ("origin", "lag"), "f8", "{stress}^2",
                  "mean over sites of stress(lag) stress(0), NaN once the origin has ended", ragged=True),
-        Variable("correlations/stress_square", ("origin",), "f8", "sigma_c^2", "mean over sites of stress(0)^2"),
+        Variable("correlations/stress_square", ("origin",), "f8", "{stress}^2", "mean over sites of stress(0)^2"),
         Variable("correlations/plastic", ("origin", "lag"), "f8", "1",
                  "C_p: mean over sites of cos k (strain(lag) - strain(0))", ragged=True),
     )  # fmt: skip

@@ -75,7 +75,7 @@ class Persistence(Observer):
         )  # fmt: skip
         if store_maps:
             self.variables += (
-                Variable("origins/first_event_time", ("origin", "x", "y"), "f4", "sweeps",
+                Variable("origins/first_event_time", ("origin", "x", "y"), "f4", "{time}",
                          "lag of the first event of each site, inf where none", distributed=True),
             )  # fmt: skip
 

@@ -18,13 +18,13 @@ class Series(Observer):
 
     name = "series"
     variables = (
-        series("time", "f8", "sweeps", "since the start of the run"),
+        series("time", "f8", "{time}", "since the start of the run"),
         series("origin", "i8", "1", "number of the origin, -1 while equilibrating"),
-        series("lag", "f8", "sweeps", "since the origin"),
+        series("lag", "f8", "{time}", "since the origin"),
         series("events", "i8", "1", "since the start of the run, on the whole lattice"),
-        series("yield_rate", "f8", "1/sweep", "events per site and sweep since the entry before"),
-        series("mean_stress", "f8", "sigma_c", "mean over sites"),
-        series("stress_variance", "f8", "sigma_c^2", "variance over sites"),
+        series("yield_rate", "f8", "{rate}", "events per site and sweep since the entry before"),
+        series("mean_stress", "f8", "{stress}", "mean over sites"),
+        series("stress_variance", "f8", "{stress}^2", "variance over sites"),
     )
 
     def __init__(self, domain: Domain, schedule: Schedule) -> None:
@@ -67,8 +67,8 @@ class Origins(Observer):
 
     name = "origins"
     variables = (
-        Variable("origins/time", ("origin",), "f8", "sweeps", "of the origin, since the start of the run"),
-        Variable("origins/duration", ("origin",), "f8", "sweeps", "from the origin to the next, or to its end"),
+        Variable("origins/time", ("origin",), "f8", "{time}", "of the origin, since the start of the run"),
+        Variable("origins/duration", ("origin",), "f8", "{time}", "from the origin to the next, or to its end"),
         Variable("origins/events", ("origin",), "i8", "1", "on the whole lattice, in this duration"),
     )
 

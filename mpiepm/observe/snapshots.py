@@ -18,11 +18,11 @@ class Snapshots(Observer):
 
     name = "snapshots"
     variables: tuple[Variable, ...] = (
-        Variable("fields/time", ("snapshot",), "f8", "sweeps", "since the start of the run"),
+        Variable("fields/time", ("snapshot",), "f8", "{time}", "since the start of the run"),
         Variable("fields/origin", ("snapshot",), "i8", "1", "number of the origin"),
-        Variable("fields/lag", ("snapshot",), "f8", "sweeps", "since the origin"),
-        Variable("fields/stress", ("snapshot", "x", "y"), "f8", "sigma_c", "local stress", distributed=True),
-        Variable("fields/plastic_strain", ("snapshot", "x", "y"), "f8", "sigma_c/mu", "local plastic strain",
+        Variable("fields/lag", ("snapshot",), "f8", "{time}", "since the origin"),
+        Variable("fields/stress", ("snapshot", "x", "y"), "f8", "{stress}", "local stress", distributed=True),
+        Variable("fields/plastic_strain", ("snapshot", "x", "y"), "f8", "{stress}/mu", "local plastic strain",
                  distributed=True),
     )  # fmt: skip
 

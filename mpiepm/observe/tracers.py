@@ -21,7 +21,7 @@ class Trajectories(Observer):
         self._origin = EQUILIBRATION
         self._time = 0.0
         self.variables = (
-            Variable("tracers/time", ("frame",), "f8", "tau", "since equilibration"),
+            Variable("tracers/time", ("frame",), "f8", "{time}", "since equilibration"),
             Variable("tracers/position", ("frame", "tracer", "component"), "f8", "site", "x and y, unwrapped",
                      distributed=True, items=tracers.number, width=2),
         )  # fmt: skip

@@ -1,0 +1,113 @@
+"""`mpiepm info DIR`: what a run directory holds, in whatever state it is."""
+
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mpiepm.analysis.read import read
+from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
+from mpiepm.core.units import units
+from mpiepm.io import archive, checkpoint, rundir
+
+_LOCK = "run.lock"
+
+
+def describe(folder: Path) -> str:
+    """Status, model, progress, cost and history of a run, finished or not; what is damaged gets a line that says so.
+
+    Raises
+    ------
+    ParameterError : if the directory holds no run
+    """
+    rundir.require_run(folder)
+    rows: list[tuple[str, str]] = []
+    history: list[dict[str, Any]] = []
+    params: AnyParameters | None = None
+    try:
+        params = load(folder / rundir.PARAMETERS)
+        rows += _what(params)
+    except ParameterError as error:
+        rows.append(("damaged", str(error)))
+    status = "running" if _is_running(folder) else "unfinished"
+    if (folder / archive.NAME).exists():
+        status = "finished"
+        try:
+            run = read(folder)
+            history = run.history
+            rows += [("origins", str(len(run.data["origins/duration"]))), ("events", str(run.events))]
+        except ParameterError as error:
+            rows.append(("damaged", str(error)))
+    else:
+        found, history = _progress(folder, params)
+        rows += found
+    rows += _costs(folder, history)
+    return "\n".join([f"{folder}: {status}", *(f"  {name:18s} {value}" for name, value in rows), *_stretches(history)])
+
+
+def _what(params: AnyParameters) -> list[tuple[str, str]]:
+    model, size = params.model, params.lattice.size
+    if isinstance(params, FerreroParameters) and params.model.activation == "random":
+        state = f"random activation, a = {params.model.activity or 0.0:g}"
+    else:
+        state = f"T = {model.temperature or 0.0:g}"
+    return [("model", f"{model.name}, {state}"), ("lattice", f"{size[0]} x {size[1]}"), ("engine", params.engine.name)]
+
+
+def _progress(folder: Path, params: AnyParameters | None) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
+    """Rows about the newest checkpoint that can be read, and its history."""
+    rows: list[tuple[str, str]] = []
+    for path in checkpoint.existing(folder):
+        try:
+            header, parts = checkpoint.read_header(path), checkpoint.read_parts(path)
+        except ParameterError as error:
+            rows.append(("damaged", str(error)))
+            continue
+        state = parts["state"]
+        rows += [("checkpoint", f"{path.name}; continue it with --resume"), ("progress", _how_far(parts, params)),
+                 ("events", str(state["events"]))]  # fmt: skip
+        return rows, header["history"]
+    return [*rows, ("checkpoint", "none yet")], []
+
+
+def _how_far(parts: dict[str, Any], params: AnyParameters | None) -> str:
+    time = parts["state"]["origin_time"] + parts["state"]["time"]
+    origin = parts["phases"]["origin"]
+    if isinstance(params, FerreroParameters):
+        total = params.run.equilibrate.time + params.run.duration
+        return f"{'equilibrating' if origin < 0 else 'stationary'}, t = {time:.6g} of {total:.6g} tau"
+    where = "equilibrating" if origin < 0 else f"origin {origin + 1}"
+    if params and origin >= 0:
+        where += f" of {params.run.origins + params.run.overlap - 1}"
+    return f"{where}, t = {time:.6g} {units(params).time if params else 'sweeps'}"
+
+
+def _costs(folder: Path, history: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    if history:
+        stretches = "1 stretch" if len(history) == 1 else f"{len(history)} stretches"
+        yield "wall time", f"{sum(stretch['wall_time'] for stretch in history):.1f} s in {stretches}"
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    yield "size on disk", f"{size / 1e6:.3f} MB"
+
+
+def _stretches(history: list[dict[str, Any]]) -> Iterator[str]:
+    for stretch in history:
+        yield (
+            f"  {stretch['started']}  {stretch['ranks']} ranks on {', '.join(stretch['hosts'])}, "
+            f"{stretch['wall_time']:.1f} s, mpiepm {stretch['mpiepm']} ({stretch['git']}), {stretch['mpi']}, "
+            f"HDF5 {stretch['hdf5']}"
+        )
+        if "engine" in stretch:
+            yield f"    engine {stretch['engine']}"
+
+
+def _is_running(folder: Path) -> bool:
+    """Does a process hold the lock of the directory?"""
+    try:
+        with (folder / _LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,127 @@
+"""What the origins of an ensemble tell: numbers, curves, maps and distributions, each with its error over the origins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import xarray
+
+from mpiepm.analysis import estimators
+from mpiepm.analysis.errors import Estimate, jackknife, known
+from mpiepm.analysis.labels import add
+from mpiepm.analysis.read import Ensemble
+
+_NUMBERS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name: needs, units, estimator
+    "tau_alpha": ("persistence/value", "sweeps", estimators.tau_alpha),
+    "tau_stress": ("correlations/stress_product", "sweeps", estimators.tau_stress),
+    "tau_plastic": ("correlations/plastic", "sweeps", estimators.tau_plastic),
+    "inverse_yield_rate": ("origins/events", "sweeps", estimators.inverse_yield_rate),
+    "chi4_peak": ("persistence/value", "1", estimators.chi4_peak),
+    "xi4": ("four_point/structure_factor", "sites", estimators.xi4),
+    "stress_variance": ("histograms/stress/counts", "sigma_c^2", estimators.stress_variance),
+}
+# a bin is named by its lower edge
+_DISTRIBUTIONS: dict[str, list[tuple[str, tuple[str, ...], str]]] = {
+    "four_point": [("structure_factor", ("map_lag", "shell"), "1")],
+    "clusters": [("number", ("map_lag", "cluster_size"), "1"), ("mean_size", ("map_lag",), "sites"),
+                 ("largest", ("map_lag",), "sites")],
+    "waiting_times": [("exchange", ("exchange_time",), "1")],
+    "avalanches": [("number", ("criterion", "avalanche_size"), "1"), ("duration", ("criterion", "avalanche_size"), "sweeps"),
+                   ("extent", ("criterion", "avalanche_size"), "sites"), ("moments", ("criterion", "power"), "1")],
+}  # fmt: skip
+_SOURCES = {"map_lag": "lag", "shell": "wave_number"}  # of a coordinate; the others are bins, with edges
+
+
+@dataclass(frozen=True)
+class OriginsPoint:
+    """One state point of EPM-Q."""
+
+    ensemble: Ensemble
+
+    @cached_property
+    def numbers(self) -> dict[str, Estimate]:
+        """Estimates that are single numbers, as far as the archives have what they need."""
+        return {name: f(self.ensemble) for name, (needed, _, f) in _NUMBERS.items() if needed in self.ensemble.data}
+
+    def table(self) -> str:
+        """A block of lines, for the screen."""
+        e, numbers = self.ensemble, self.numbers
+        seconds, total = sum(run.seconds for run in e.runs), sum(run.events for run in e.runs)
+        inverse, tau = numbers["inverse_yield_rate"], numbers["tau_alpha"]
+        rate = Estimate(1.0 / inverse.value, inverse.error / inverse.value**2)
+        unit = "sweep" if e.temperature > 0 else "event"  # extremal dynamics counts events
+        rows = [("tau_alpha", f"{tau} {unit}s")]
+        if "tau_stress" in numbers:
+            rows.append(("tau_alpha by C_s", f"{numbers['tau_stress']} {unit}s"))
+        rows += [
+            ("chi4 peak", f"{numbers['chi4_peak']}"),
+            ("yield rate", f"{rate} events per site and {unit}"),
+            ("1 / yield rate", f"{inverse} {unit}s"),
+        ]
+        if "xi4" in numbers:
+            rows.append(("xi_4", f"{numbers['xi4']} sites"))
+        rows += [
+            ("correlation", f"{'' if known(tau, e.origins) else '>= '}{tau.correlation:.2g} origins"),
+            ("events", f"{total}"),
+            ("events per second", f"{total / seconds:.3g}" if seconds else "-"),
+        ]
+        ranks = "/".join(str(n) for n in sorted({run.history[-1]["ranks"] for run in e.runs}))
+        title = f"{_where(e)}: {e.name}, {e.origins} origins, {ranks} ranks, {seconds:.1f} s"
+        return "\n".join([title, *(f"  {name:18s} {value}" for name, value in rows)])
+
+    def dataset(self) -> xarray.Dataset:
+        """Everything, as the one `state` of a dataset."""
+        e, result = self.ensemble, xarray.Dataset()
+        for name, estimate in self.numbers.items():
+            add(result, name, (), estimate, _NUMBERS[name][1])
+        result = result.assign_coords(lag=e.lag)
+        result["lag"].attrs["units"] = "sweeps"
+        add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
+        add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))
+        if "correlations/plastic" in e.data:
+            for name, curve in (("stress", estimators.stress_correlation), ("plastic", estimators.plastic_correlation)):
+                add(result, f"{name}_correlation", ("lag",), jackknife(partial(curve, e), e.origins))
+        edges = e.data["histograms/stress/edges"]
+        result = result.assign_coords(stress=0.5 * (edges[1:] + edges[:-1]))
+        add(result, "stress_density", ("stress",), jackknife(lambda o: estimators.stress_density(e, o), e.origins), "1/sigma_c")
+        for group, variables in _DISTRIBUTIONS.items():
+            for name, dims, units in variables:
+                if f"{group}/{name}" in e.data:
+                    add(result, f"{group}_{name}", dims, jackknife(partial(_per_origin, e, group, name), e.origins), units)
+                    result = result.assign_coords({dim: _coordinate(e, group, dim, result.sizes[dim]) for dim in dims})
+        return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in _labels(e).items()})
+
+
+def _per_origin(e: Ensemble, group: str, name: str, origins: np.ndarray) -> np.ndarray:
+    """Mean over some origins; of the durations and extents of avalanches the mean over the avalanches of a bin (NaN: none)."""
+    values = e.data[f"{group}/{name}"][origins].astype(float)
+    if name in ("duration", "extent"):
+        number = e.data[f"{group}/number"][origins].sum(axis=0)
+        ratio: np.ndarray = np.divide(values.sum(axis=0), number, out=np.full(number.shape, np.nan), where=number > 0)
+        return ratio
+    mean: np.ndarray = values.mean(axis=0)
+    return mean
+
+
+def _coordinate(e: Ensemble, group: str, dim: str, length: int) -> np.ndarray:
+    if dim == "criterion":
+        pairs = zip(e.data["avalanches/gap"], e.data["avalanches/threshold"], strict=True)
+        return np.array([f"x0 = {x0:g}" if np.isnan(gap) else f"gap = {gap:g}" for gap, x0 in pairs])
+    if dim == "power":
+        return np.array(["1", "S", "S^2", "S^3", "largest S"])
+    values: np.ndarray = e.data[f"{group}/{_SOURCES.get(dim, 'edges')}"]
+    return values[:length]
+
+
+def _labels(e: Ensemble) -> dict[str, Any]:
+    lx, ly = e.params["lattice"]["size"]
+    model, engine = e.params["model"], e.params["engine"]
+    return {"where": _where(e), "model": model["name"], "activation": "thermal", "temperature": e.temperature, "lx": lx,
+            "ly": ly, "elasticity": model["elasticity"], "engine": engine["name"], "trajectories": len(e.runs),
+            "origins": e.origins}  # fmt: skip
+
+
+def _where(e: Ensemble) -> str:
+    return str(e.runs[0].folder) if len(e.runs) == 1 else f"{len(e.runs)} runs"

@@ -1,0 +1,106 @@
+"""`mpiepm verify`: is everything in a run directory what was written, and does it fit together?
+
+Two kinds of check. Checksums find every byte that has changed since it was written. Consistency finds what was wrong before:
+the same thing is often known from two sides, such as P(t) from the map of first events, or the number of events from rates.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+
+from mpiepm.analysis.consistency import check_contents
+from mpiepm.analysis.read import read
+from mpiepm.core.params import AnyParameters, ParameterError, load, parse
+from mpiepm.io import archive, checkpoint, checksum, rundir
+from mpiepm.io.opening import open_file
+
+_Result = TypeVar("_Result")
+
+
+@dataclass
+class Report:
+    """What was found in one directory, as lines for the screen."""
+
+    folder: Path
+    checks: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    def check(self, fine: Any, finding: str) -> bool:
+        """Note one check and, unless all is `fine`, what was found."""
+        self.checks += 1
+        if not np.all(fine):
+            self.findings.append(finding)
+        return bool(np.all(fine))
+
+    def attempt(self, work: Callable[[], _Result]) -> _Result | None:
+        """Note one check, whether this works; what it gives."""
+        try:
+            result = work()
+        except ParameterError as error:
+            self.check(False, str(error))
+            return None
+        self.check(True, "")
+        return result
+
+    def __str__(self) -> str:
+        last = f"{len(self.findings)} of {self.checks} checks failed" if self.findings else f"ok, {self.checks} checks"
+        return "\n".join([*self.findings, f"{self.folder}: {last}"])
+
+
+def verify(folder: Path) -> Report:
+    """Check a run directory, finished or not.
+
+    Raises
+    ------
+    ParameterError : if it holds no run
+    """
+    rundir.require_run(folder)
+    report = Report(folder)
+    params = report.attempt(lambda: load(folder / rundir.PARAMETERS))
+    if (folder / archive.NAME).exists():
+        _archive(report, params)
+        return report
+    segments = [_checkpoint(report, path, params) for path in checkpoint.existing(folder)]
+    for number in range(max(segments, default=0)):
+        path = archive.segment(folder, number)
+        report.attempt(lambda path=path: open_file(path, "archive", archive.READABLE, None).close())  # type: ignore[misc]
+    return report
+
+
+def _archive(report: Report, params: AnyParameters | None) -> None:
+    path = report.folder / archive.NAME
+    file = report.attempt(lambda: open_file(path, "archive", archive.READABLE))
+    if file is None:
+        return
+    with file:
+        sums = checksum.read(path)
+        wrong = checksum.damaged(path, sums) if sums else []
+        for name in sums.sums if sums else ():
+            report.check(name not in wrong, f"{path}: damaged: not what was written: {name}")
+        run = None if wrong else report.attempt(lambda: read(report.folder))
+        if run is None:
+            return  # no need to ask whether damaged numbers fit together
+        if params:
+            same = parse(file.attrs["params"]) == params
+            report.check(same, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
+        check_contents(run, file, lambda fine, finding: report.check(fine, f"{path}: {finding}"))
+
+
+def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int:
+    """Check one checkpoint; number of journal segments that it needs."""
+    header = report.attempt(lambda: checkpoint.read_header(path))
+    if header is None:
+        return 0
+    with h5py.File(path, "r") as file:
+        for name in ("state/stress", "state/plastic_strain"):
+            if not report.check(name in file, f"{path}: {name} is missing"):
+                continue
+            report.check(np.isfinite(file[name][()]), f"{path}: {name} is not finite everywhere")
+            if params:
+                shape = file[name].shape[1:]
+                report.check(shape == params.lattice.size, f"{path}: {name} is {shape}, not the lattice")
+    return len(header["segments"])
