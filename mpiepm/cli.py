@@ -242,10 +242,16 @@ def _info(folder: Path | None) -> None:
 
 def _verify(folders: Sequence[Path]) -> int:
     from mpiepm.analysis.verify import verify
+    from mpiepm.io.rundir import require_run
 
-    reports = [verify(folder) for folder in folders]
-    print(*reports, sep="\n")
-    return FAILED if any(report.findings for report in reports) else FINISHED
+    for folder in folders:
+        require_run(folder)
+    findings = 0
+    for folder in folders:
+        report = verify(folder)
+        findings += len(report.findings)
+        print(report, flush=True)
+    return FAILED if findings else FINISHED
 
 
 def _analyse(arguments: argparse.Namespace) -> None:

@@ -109,8 +109,7 @@ def _persistence(run: Run, file: h5py.File, sites: int, check: Check) -> None:
     for origin in range(len(value)):
         times = np.sort(maps[origin], axis=None).astype(float)
         check(times[0] > 0.0, f"origins/first_event_time: P(0) is not 1, origin {origin}")
-        later = lambda t, times=times: 1.0 - np.searchsorted(times, t, side="right") / sites  # noqa: E731
-        least, most = later(lag * (1.0 + _SINGLE)), later(lag * (1.0 - _SINGLE))
+        most, least = (1.0 - np.searchsorted(times, lag * (1.0 + shift), side="right") / sites for shift in (-_SINGLE, _SINGLE))
         here = value[origin]
         fine = np.isnan(here) | ((here >= least - 1e-12) & (here <= most + 1e-12))
         check(fine, f"persistence/value: not that of origins/first_event_time, origin {origin}")

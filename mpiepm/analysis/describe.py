@@ -76,9 +76,9 @@ def _how_far(parts: dict[str, Any], params: AnyParameters | None) -> str:
     if isinstance(params, FerreroParameters):
         total = params.run.equilibrate.time + params.run.duration
         return f"{'equilibrating' if origin < 0 else 'stationary'}, t = {time:.6g} of {total:.6g} tau"
-    where = "equilibrating" if origin < 0 else f"origin {origin + 1}"
+    where = "equilibrating" if origin < 0 else f"{origin} origins done"
     if params and origin >= 0:
-        where += f" of {params.run.origins + params.run.overlap - 1}"
+        where = f"{origin} of {params.run.origins + params.run.overlap - 1} origins done"
     return f"{where}, t = {time:.6g} {units(params).time if params else 'sweeps'}"
 
 

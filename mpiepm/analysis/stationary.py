@@ -57,7 +57,8 @@ def all_different(runs: Sequence[Run]) -> None:
     for run in runs:
         same = repr([run.params[section] for section in ("lattice", "model", "engine", "run")])
         if (other := seen.setdefault(same, run)) is not run:
-            raise ParameterError(f"{other.folder}, {run.folder}: the same state point and run.seed; give one")
+            seed = run.params["run"]["seed"]
+            raise ParameterError(f"{other.folder}, {run.folder}: the same state point and run.seed = {seed}; give one")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,372 @@
+"""Wrong parameter files, command lines, archives and directories: one clear line, exit code 2, and no file changed."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import pytest
+
+from mpiepm.cli import main
+
+DATA = Path(__file__).parents[1] / "data"
+EPMQ = b"[model]\ntemperature = 0.1\n[lattice]\nsize = [16, 16]\n"
+FERRERO = b"""
+[model]
+name = 'ferrero'
+temperature = 0.1
+[run]
+equilibrate = { time = 50 }
+duration = 10
+[lattice]
+size = [16, 16]
+"""
+RANDOM = FERRERO.replace(b"temperature = 0.1", b"activation = 'random'")
+NOBODY = 65534
+
+PARAMETERS = {  # what is wrong: (text, overrides, what is said)
+    "no model": (b"", [], "model: required, but not given"),
+    "no temperature": (b"[model]\n", [], "model.temperature: required, but not given"),
+    "text for a number": (EPMQ, ["model.temperature=cold"], "model.temperature = 'cold': must be a number"),
+    "truth for a number": (EPMQ, ["model.temperature=true"], "model.temperature = true: must be a number"),
+    "list for a number": (EPMQ, ["model.temperature=[0.1]"], "model.temperature = [0.1]: must be a number"),
+    "date for a number": (EPMQ, ["model.temperature=2020-01-01"],
+                          "model.temperature = datetime.date(2020, 1, 1): must be a number"),
+    "number for truth": (EPMQ, ["model.elasticity=1"], "model.elasticity = 1: must be true or false"),
+    "number for text": (FERRERO, ["model.activity_from=3"], "model.activity_from = 3: must be text"),
+    "fraction for a whole number": (EPMQ, ["run.origins=2.5"], "run.origins = 2.5: must be a whole number"),
+    "text for a list": (EPMQ, ["lattice.size='64x64'"], "lattice.size = '64x64': must be a list"),
+    "one side": (EPMQ, ["lattice.size=[64]"], "lattice.size = [64]: must be a list of 2 numbers"),
+    "three sides": (EPMQ, ["lattice.size=[64, 64, 64]"], "lattice.size = [64, 64, 64]: must be a list of 2 numbers"),
+    "broken side": (EPMQ, ["lattice.size=[64, 63.5]"], "lattice.size[1] = 63.5: must be a whole number"),
+    "small side": (EPMQ, ["lattice.size=[3, 64]"], "lattice.size[0] = 3: must be at least 4"),
+    "huge side": (EPMQ, ["lattice.size=[64, 2000000]"], "lattice.size[1] = 2000000: must be at most 1048576"),
+    "more than the memory": (EPMQ, ["lattice.size=[1048576, 1048576]"],
+                             "lattice.size = [1048576, 1048576]: needs more than 4.4e+04 GB"),
+    "negative": (EPMQ, ["model.temperature=-1"], "model.temperature = -1: must be at least 0"),
+    "nan": (EPMQ, ["model.temperature=nan"], "model.temperature = nan: must be a finite number"),
+    "inf": (EPMQ, ["model.threshold=inf"], "model.threshold = inf: must be a finite number"),
+    "huge": (EPMQ, ["model.stiffness=1e200"], "model.stiffness = 1e+200: must be at most 1e+100"),
+    "whole number of 400 digits": (EPMQ, [f"model.temperature={10**400}"], "...: must be a finite number"),
+    "whole number of 5000 digits": (EPMQ + b"[run]\nseed = " + b"9" * 5000, [],
+                                    "not valid TOML: a number has thousands of digits"),
+    "hexadecimal of 5000 digits": (EPMQ, ["run.seed=0x" + "f" * 5000],
+                                   "run.seed = a number of thousands of digits: must be below"),
+    "negative seed": (EPMQ, ["run.seed=-1"], "run.seed = -1: must be at least 0"),
+    "large seed": (EPMQ, [f"run.seed={2**63}"], f"run.seed = {2**63}: must be below {2**63}"),
+    "no origins": (EPMQ, ["run.origins=0"], "run.origins = 0: must be at least 1"),
+    "too many origins": (EPMQ, ["run.origins=10_000_000_000"], "run.origins = 10000000000: must be at most 1000000000"),
+    "overlap": (EPMQ, ["run.overlap=65"], "run.overlap = 65: must be at most 64"),
+    "share": (EPMQ, ["run.stop_persistence=1"], "run.stop_persistence = 1: must be below 1"),
+    "wrong entry of a list": (EPMQ, ["output.snapshots=[1, -2]"], "output.snapshots[1] = -2: must be above 0"),
+    "no list": (EPMQ, ["output.snapshots=3"], "output.snapshots = 3: must be a list"),
+    "no name of a kernel": (EPMQ, ["model.kernel=papr"], "model.kernel = 'papr': must be 'paper' or 'conserving'"),
+    "no name of an engine": (EPMQ, ["engine.name=swep"],
+                             "engine.name = 'swep': must be one of 'sweep', 'event', 'split', 'auto'"),
+    "number as name of an engine": (EPMQ, ["engine.name=7"], "engine.name = 7: must be one of 'sweep'"),
+    "no name of a model": (EPMQ, ["model.name=epm"], "model.name = 'epm': must be one of 'epmq', 'ferrero'"),
+    "list as name of a model": (EPMQ, ["model.name=[1]"], "model.name = [1]: must be one of 'epmq', 'ferrero'"),
+    "engine of the other model": (EPMQ, ["engine.name=step"],
+                                  "engine.name = 'step', model.name = 'epmq': the step engine is for"),
+    "engine of EPM-Q": (FERRERO, ["engine.name=split"],
+                        "engine.name = 'split', model.name = 'ferrero': the engine must be 'step'"),
+    "unknown section": (EPMQ, ["modle.temperature=1"], "modle: unknown key; did you mean model?"),
+    "unknown key": (EPMQ, ["model.temprature=1"], "model.temprature: unknown key; did you mean temperature?"),
+    "unknown key, no guess": (EPMQ, ["run.xyzzy=1"], "run.xyzzy: unknown key; known here: seed, equilibrate, origins"),
+    "unknown key deep down": (EPMQ, ["output.histogram.bns=3"], "output.histogram.bns: unknown key; did you mean bins?"),
+    "key of FMB": (EPMQ, ["model.gamma0=1"], "model.gamma0: unknown key; it belongs to model.name = 'ferrero'"),
+    "section of FMB": (EPMQ, ["tracers.number=5"], "tracers: unknown key; it belongs to model.name = 'ferrero'"),
+    "key of EPM-Q": (FERRERO, ["output.four_point={}"], "output.four_point: unknown key; it belongs to model.name = 'epmq'"),
+    "origins of EPM-Q": (FERRERO, ["run.origins=3"], "run.origins = 3: does not apply to model.name = 'ferrero', use duration"),
+    "key of another engine": (EPMQ, ["engine.radius=9"], "engine.radius: unknown key; it belongs to engine.name = 'split'"),
+    "two ends": (EPMQ, ["run.stop_persistence=0.1", "run.origin_duration=5"],
+                 "run.origin_duration and stop_persistence contradict"),
+    "two equilibrations": (EPMQ, ["run.equilibrate={time=1, events_per_site=1}"],
+                           "run.equilibrate: exactly one of events_per_site"),
+    "no equilibration": (EPMQ, ["run.equilibrate={}"],
+                         "run.equilibrate: exactly one of events_per_site and time must be given"),
+    "overlap without duration": (EPMQ, ["run.overlap=2", "run.stop_persistence=0.1"], "run.overlap = 2: origins that end by"),
+    "two schedules": (FERRERO, ["tracers={number=2, interval=1, frames={}}"],
+                      "tracers.interval and frames contradict each other"),
+    "extremal and warm": (EPMQ, ["engine.name=event", "engine.dynamics=extremal"],
+                          "model.temperature = 0.1, engine.dynamics = 'extremal'"),
+    "cold and not extremal": (EPMQ, ["model.temperature=0"], "model.temperature = 0, engine.dynamics = 'thermal': must be"),
+    "strip and radius": (EPMQ, ["engine.name=split", "engine.strip=10"],
+                         "engine.strip = 10, radius = 16: strip must be at least 2 radius"),
+    "radius and size": (EPMQ, ["engine.name=split"],
+                        "lattice.size = [16, 16], engine.radius = 16: 2 radius + 2 must be at most"),
+    "step and event": (FERRERO, ["model.restructuring_time=0.05"], "engine.time_step = 0.1, model.restructuring_time = 0.05"),
+    "interval and step": (FERRERO, ["output.interval=1e-9"],
+                          "output.interval = 1e-09, engine.time_step = 0.1: an interval must not be"),
+    "interval of tracers": (FERRERO, ["tracers={number=2, interval=0.01}"], "tracers.interval = 0.01, engine.time_step = 0.1"),
+    "uncountable windows": (EPMQ, ["run.origin_duration=1e99"],
+                            "engine.window = 0.05, run.equilibrate.time or run.origin_duration = 1e+99"),
+    "uncountable steps": (FERRERO, ["run.duration=1e99"],
+                          "engine.time_step = 0.1, run.equilibrate.time + run.duration = 1e+99"),
+    "activated by nothing": (FERRERO, ["model.activation=random"],
+                             "model.activation = 'random': needs activity or activity_from"),
+    "thresholds of the others": (EPMQ, ["output.avalanches={thresholds=[0.1]}"], "output.avalanches.thresholds: only with"),
+    "crowd of tracers": (FERRERO, ["tracers={number=300, placement='sites'}"], "tracers.number = 300, lattice.size = [16, 16]"),
+    "number for a section": (EPMQ, ["model=3"], "model = 3: must be a section"),
+    "text for an engine": (EPMQ, ["engine=sweep"], "engine = 'sweep': must be a section"),
+    "truth for a section": (EPMQ, ["output.correlations=true"], "output.correlations = true: must be a section"),
+    "no equals sign": (EPMQ, ["model.temperature"], "--set model.temperature: must be section.key=value"),
+    "no key": (EPMQ, ["=3"], "--set =3: must be section.key=value"),
+    "empty part of a key": (EPMQ, ["model..temperature=3"], "--set model..temperature=3: must be section.key=value"),
+    "key of a number": (EPMQ, ["model.temperature.x=1"], "--set model.temperature.x=1: model.temperature is not a section"),
+    "two lines in one": (EPMQ, ["model.temperature=1\nseed=2"], "model.temperature = '1\\nseed=2': must be a number"),
+    "no TOML": (b"[model\n", [], "not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 7)"),
+    "twice": (EPMQ + b"[run]\nseed = 1\nseed = 2\n", [], "not valid TOML: Cannot overwrite a value (at line 7, column 9)"),
+    "section twice": (EPMQ + b"[model]\n", [], "not valid TOML: Cannot declare ('model',) twice"),
+    "deep": (EPMQ + b"[run]\nseed = " + b"[" * 100_000, [], "not valid TOML: nested too deeply"),
+    "deep override": (EPMQ, ["run.seed=" + "[" * 5000], "...: must be a whole number"),
+    "bytes": (bytes(range(256)), [], "not a text file, must be TOML in UTF-8"),
+    "UTF-16": (EPMQ.decode().encode("utf-16"), [], "not a text file, must be TOML in UTF-8"),
+    "zeros": (b"\0" * 100, [], "not valid TOML"),
+    "too large": (b"#" * 2_000_000, [], "too large for a parameter file, must be at most 1048576 bytes"),
+    "no such run": (RANDOM, ["model.activity_from=absent"],
+                    "model.activity_from = 'absent': absent: no such file"),
+    "run without activity": (RANDOM, ["model.activity_from=epmq"],
+                             "model.activity_from = 'epmq': must be a run of model 'ferrero'"),
+    "name with a zero": (RANDOM, ['model.activity_from="a\\u0000b"'],
+                         "model.activity_from = 'a\\x00b'"),
+}  # fmt: skip
+
+COMMANDS = {  # arguments: what is said
+    "run": "give a parameter file, or --out DIR --resume",
+    "run absent.toml": "absent.toml: cannot be read: No such file or directory",
+    "run empty": "empty: cannot be read: Is a directory",
+    "run epmq.toml --out text": "--out text: exists and is not a directory",
+    "run epmq.toml --out text/deeper": "--out text/deeper: Not a directory",
+    f"run epmq.toml --out {'x' * 300}": f"--out {'x' * 300}: File name too long",
+    "run epmq.toml --out epmq": "--out epmq: holds a run already; use --resume to continue it or --overwrite to drop it",
+    "run epmq.toml --out epmq --resume": "--resume: epmq holds a run with other parameters: lattice.size is",
+    "run ferrero.toml --out epmq --resume": "--resume: epmq holds a run with other parameters: ",
+    "run --out empty --resume": "--resume: empty holds no run, and no parameter file was given",
+    "run --out epmq --resume --set run.seed=2": "--set run.seed=2: needs a parameter file",
+    "run --out torn_parameters --resume": "torn_parameters/params.toml: not valid TOML",
+    "run --out no_parameters --resume": "no_parameters/params.toml: cannot be read: No such file or directory",
+    "run epmq.toml --resume --overwrite --out epmq": "--overwrite: not allowed with argument --resume; see",
+    "run epmq.toml --out": "argument --out: expected one argument; see mpiepm run --help",
+    "run epmq.toml --bogus": "unrecognized arguments: --bogus; see mpiepm --help",
+    "bogus": "invalid choice: 'bogus'",
+    "analyse empty": "empty/archive.h5: no such file; has the run finished?",
+    "analyse absent": "absent: no such file",
+    "analyse text": "text: not an HDF5 file, must be an archive of mpiepm",
+    "analyse text_archive": "text_archive/archive.h5: not an HDF5 file, must be an archive of mpiepm",
+    "analyse void_archive": "void_archive/archive.h5: is empty, must be an archive of mpiepm",
+    "analyse folder_archive": "folder_archive/archive.h5: is a directory, must be a file",
+    "analyse foreign": "foreign/archive.h5: not an archive of mpiepm",
+    "analyse newer": "newer/archive.h5: is 'mpiepm archive 3', this program reads 'mpiepm archive 1' and 'mpiepm archive 2'",
+    "analyse cut": "cut/archive.h5: damaged: it was cut short or changed after it was written",
+    "analyse flipped": "flipped/archive.h5: damaged: not what was written: persistence/value",
+    "analyse header": "header/archive.h5: damaged: not what was written: its structure",
+    "analyse tail": "tail/archive.h5: damaged: its checksums are damaged",
+    "analyse epmq epmq": "epmq, epmq: the same state point and run.seed = 1; give one",
+    "analyse ferrero old_ferrero": "ferrero, old_ferrero: the same state point and run.seed = 1; give one",
+    "analyse epmq other_lags": "epmq, other_lags: cannot be averaged, output.lags.per_decade is 6 and 8",
+    "analyse epmq --save numbers.txt": "--save numbers.txt: must end in .csv, .nc or .h5",
+    "analyse epmq --save absent/a.nc": "--save absent/a.nc: cannot be written: absent is no directory",
+    "analyse epmq --save epmq/archive.h5": "--save epmq/archive.h5: is one of the archives to be read",
+    "analyse epmq --save folder.csv": "--save folder.csv: cannot be written: Is a directory",
+    "figure overview empty": "empty/archive.h5: no such file; has the run finished?",
+    "figure overview ferrero": "ferrero: is a run of model 'ferrero', which has no origins",
+    "figure overview epmq --out picture.xyz": "--out picture.xyz: must end in .png, .pdf, .svg",
+    "figure overview epmq --out absent/a.png": "--out absent/a.png: cannot be written: No such file or directory",
+    "figure overwiev epmq": "invalid choice: 'overwiev'",
+    "info absent": "absent: no such directory",
+    "info empty": "empty: holds no run",
+    "info text": "text: is not a directory",
+    "verify": "the following arguments are required: DIR",
+    "verify epmq empty": "empty: holds no run",
+    "theory 0": "T = 0: must be at least 0.0015",
+    "theory nan": "T = nan: must be at least 0.0015",
+    "theory warm": "argument T: invalid float value: 'warm'; see mpiepm theory --help",
+    "theory 0.1 --alpha 5": "--alpha 5: must be above 0 and below",
+    "theory 0.1 --length 1000000": "--length 1000000: must be at least 8 and at most 4096",
+    "theory 0.1 --relaxation nan": "--relaxation nan: must be above 0 and at most 5",
+    "validate --seed -1": "--seed -1: must be at least 0 and below 2**63",
+}  # fmt: skip
+
+
+def _archive(folder: Path, change: Callable[[bytearray, h5py.File], object]) -> None:
+    """A copy of the EPM-Q archive, with other bytes."""
+    folder.mkdir()
+    source = DATA / "archive2" / "epmq" / "archive.h5"
+    content = bytearray(source.read_bytes())
+    with h5py.File(source, "r") as file:
+        content = change(content, file) or content
+    (folder / "archive.h5").write_bytes(content)
+    shutil.copy(DATA / "archive2" / "epmq" / "params.toml", folder)
+
+
+def _flip(content: bytearray, offset: int) -> None:
+    content[offset] ^= 16
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    """Everything that the cases name, in a folder that any user may read."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for model in ("epmq", "ferrero"):
+            shutil.copytree(DATA / "archive2" / model, folder / model)
+            shutil.copytree(DATA / "archive1" / model, folder / f"old_{model}")
+        (folder / "epmq.toml").write_bytes(EPMQ)
+        (folder / "ferrero.toml").write_bytes(FERRERO)
+        (folder / "text").write_text("a text")
+        for empty in ("empty", "folder.csv", "folder_archive/archive.h5"):
+            (folder / empty).mkdir(parents=True)
+        _archive(folder / "text_archive", lambda content, file: b"a text")
+        _archive(folder / "void_archive", lambda content, file: bytearray())
+        (folder / "void_archive" / "archive.h5").write_bytes(b"")
+        _archive(folder / "newer", lambda content, file: content.replace(b"mpiepm archive 2", b"mpiepm archive 3")[:-60])
+        _archive(folder / "cut", lambda content, file: content[: len(content) // 2])
+        _archive(folder / "flipped", lambda content, file: _flip(content, file["persistence/value"].id.get_offset() + 99))
+        _archive(folder / "header", lambda content, file: _flip(content, 20))
+        _archive(folder / "tail", lambda content, file: _flip(content, len(content) - 100))
+        _archive(folder / "torn_parameters", lambda content, file: None)
+        (folder / "torn_parameters" / "params.toml").write_text("[model]\ntemp")
+        _archive(folder / "no_parameters", lambda content, file: None)
+        (folder / "no_parameters" / "params.toml").unlink()
+        (folder / "foreign").mkdir()
+        with h5py.File(folder / "foreign" / "archive.h5", "w") as file:
+            file["a"] = [1, 2, 3]
+        shutil.copytree(DATA / "archive1" / "epmq", folder / "other_lags")  # of schema 1, so that it can be changed
+        path = folder / "other_lags" / "archive.h5"
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"seed = 1", b"seed = 2").replace(b"per_decade = 6", b"per_decade = 8"))
+        yield folder
+
+
+def listing(folder: Path) -> dict[str, str]:
+    """Every file with its hash, every folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """Run the command line, which must say one line and end with code 2; the line."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    said = capsys.readouterr()
+    assert end.value.code == 2, said.err
+    lines = said.err.splitlines()
+    assert len(lines) == 1, said.err
+    assert lines[0].startswith("mpiepm: ")
+    assert not any(word in said.err for word in ("Traceback", "pydantic", "Input should", "valid dictionary", "NoneType"))
+    return lines[0]
+
+
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_parameters(case: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    text, overrides, expected = PARAMETERS[case]
+    monkeypatch.chdir(place)
+    with tempfile.NamedTemporaryFile(suffix=".toml") as file:
+        file.write(text)
+        file.flush()
+        before = listing(place)
+        given = [part for override in overrides for part in ("--set", override)]
+        assert expected in refused(capsys, ["run", file.name, "--out", "run", *given])
+    assert listing(place) == before
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_commands(arguments: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    before = listing(place)
+    assert COMMANDS[arguments] in refused(capsys, arguments.split())
+    assert listing(place) == before
+
+
+def test_every_fault_has_its_line(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    with pytest.raises(SystemExit):
+        main(["run", "epmq.toml", "--set", "run.seed=-1", "--set", "engine.window=-1", "--set", "lattice.sise=3"])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("mpiepm: epmq.toml: ") for line in lines)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """As a user whom permissions bind: they do not bind root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "expected"),
+    [
+        ("epmq.toml", "run epmq.toml --out run", "epmq.toml: cannot be read: Permission denied"),
+        (".", "run epmq.toml --out run", "--out run: Permission denied"),
+        (".", "run epmq.toml --out deep/run", "--out deep/run: Permission denied"),
+        ("epmq", "run epmq.toml --out epmq --overwrite", "--out epmq: Permission denied"),
+        ("epmq/archive.h5", "analyse epmq", "epmq/archive.h5: cannot be read: Permission denied"),
+        ("epmq/params.toml", "run --out epmq --resume", "epmq/params.toml: cannot be read: Permission denied"),
+        ("sealed", "analyse sealed/epmq", "sealed/epmq: cannot be read: Permission denied"),
+        ("sealed", "info sealed", "sealed: cannot be read: Permission denied"),
+        ("sealed", "verify sealed/epmq", "sealed/epmq: cannot be read: Permission denied"),
+        (".", "analyse epmq --save a.csv", "--save a.csv: cannot be written: Permission denied"),
+        (".", "figure overview epmq", "--out epmq/overview.png: cannot be written: Permission denied"),
+    ],
+)
+def test_no_permission(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    closed: str, arguments: str, expected: str,
+) -> None:  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for source in ("epmq", "epmq.toml", "text"):
+            (shutil.copytree if (place / source).is_dir() else shutil.copy)(place / source, folder / source)
+        shutil.copytree(place / "epmq", folder / "sealed" / "epmq")
+        path = folder / closed
+        before = listing(folder)
+        modes = {p: p.stat().st_mode for p in (folder, folder / "epmq", path)}
+        folder.chmod(0o555)
+        (folder / "epmq").chmod(0o555)
+        path.chmod(0o555 if closed in (".", "epmq") else 0)
+        monkeypatch.chdir(folder)
+        with as_nobody():
+            assert expected in refused(capsys, arguments.split())
+        for p, mode in modes.items():
+            p.chmod(mode)
+        assert listing(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "epmq.toml", "--set", "model.temperature=cold"], "model.temperature = 'cold': must be a number"),
+        (["run", "epmq.toml", "--bogus"], "unrecognized arguments: --bogus"),
+        (["analyse", "cut"], "cut/archive.h5: damaged"),
+        (["verify", "empty"], "empty: holds no run"),
+    ],
+)
+def test_every_rank_ends_with_code_2_and_one_speaks(
+    place: Path, environment: dict[str, str], arguments: list[str], expected: str
+) -> None:
+    before = listing(place)
+    report = 'python -m mpiepm "$@"; echo "code $?"'
+    command = ["mpirun", "-n", "2", "bash", "-c", report.replace("python", sys.executable), "-", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, cwd=place)
+    assert done.stdout.splitlines() == ["code 2"] * 2, done.stderr
+    assert done.stderr.count("mpiepm: ") == done.stderr.count(expected) == 1, done.stderr
+    assert listing(place) == before
