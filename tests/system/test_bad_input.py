@@ -318,7 +318,7 @@ def as_nobody() -> Iterator[None]:
         ("epmq.toml", "run epmq.toml --out run", "epmq.toml: cannot be read: Permission denied"),
         (".", "run epmq.toml --out run", "--out run: Permission denied"),
         (".", "run epmq.toml --out deep/run", "--out deep/run: Permission denied"),
-        ("epmq", "run epmq.toml --out epmq --overwrite", "--out epmq: Permission denied"),
+        ("epmq", "run epmq.toml --out epmq --overwrite", "epmq/run.lock: cannot be written: Permission denied"),
         ("epmq/archive.h5", "analyse epmq", "epmq/archive.h5: cannot be read: Permission denied"),
         ("epmq/params.toml", "run --out epmq --resume", "epmq/params.toml: cannot be read: Permission denied"),
         ("sealed", "analyse sealed/epmq", "sealed/epmq: cannot be read: Permission denied"),
