@@ -4,14 +4,16 @@ Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (n
 """
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mpiepm import __version__
+from mpiepm import __version__, launch
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
+from mpiepm.core.faults import RunError
 from mpiepm.core.params import ParameterError
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+    from mpiepm import watchdog
     from mpiepm.core.params import load
     from mpiepm.io import rundir
 
@@ -108,8 +111,12 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             if params is not None:
                 params = _resolved(params)
                 _check_ranks(params, comm.size)
+                _check_space(params, folder)
+            watchdog.limit()
             params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
             _check_ranks(params, comm.size)
+            if arguments.params is None:
+                _check_space(params, folder)
             outcome = (params.to_toml(), resume, folder)
         except ParameterError as error:
             outcome = error
@@ -140,6 +147,13 @@ def _check_ranks(params: "AnyParameters", ranks: int) -> None:
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
 
 
+def _check_space(params: "AnyParameters", folder: Path) -> None:
+    from mpiepm.io import space
+
+    if warning := space.check(params, folder):
+        print(f"mpiepm: warning: {warning}", file=sys.stderr, flush=True)
+
+
 def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm") -> None:
     from mpiepm.core.params import parse
     from mpiepm.io import rundir
@@ -150,12 +164,14 @@ def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Int
             print(f"{folder}: the run is finished, nothing to resume")
         return
     params = parse(text)
-    from mpiepm import simulation
+    from mpiepm import simulation, watchdog
     from mpiepm.engine.layout import slabs
     from mpiepm.warmup import compile_in_turn
 
     compile_in_turn(comm, params)
-    simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=quiet)
+    domain = slabs(params, comm)
+    with watchdog.watching(domain, folder, watchdog.limit()):
+        simulation.run(domain, params, folder, resume=resume, quiet=quiet)
     if comm.rank == 0 and not quiet:
         from mpiepm.analysis.table import summary
 
@@ -242,6 +258,10 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
 
 
 def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+    if arguments.command in ("run", "validate"):
+        from mpi4py import MPI
+
+        launch.check(comm.size, os.environ, MPI.Get_library_version().split(",")[0].strip("\0 \n"))
     if arguments.command == "run":
         _run(arguments, comm)
     elif arguments.command == "validate":
@@ -257,6 +277,13 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             _info(arguments.folder)
 
 
+def _say(error: Exception, comm: "MPI.Intracomm") -> None:
+    """What all ranks know, by one of them."""
+    if comm.rank == 0 and str(error):
+        print(f"mpiepm: {error}", file=sys.stderr)
+    sys.stderr.flush()
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
     arguments = _parser().parse_args(argv)
@@ -266,10 +293,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     try:
         _dispatch(arguments, comm)
     except ParameterError as error:
-        if comm.rank == 0:
-            print(f"mpiepm: {error}", file=sys.stderr)
-        sys.stderr.flush()
+        _say(error, comm)
         sys.exit(BAD_INPUT)
+    except RunError as error:
+        _say(error, comm)
+        sys.exit(FAILED)
     except SystemExit:
         raise
     except BaseException:

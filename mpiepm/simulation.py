@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mpiepm import guard
+from mpiepm.core import alive
 from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
 from mpiepm.core.sections import Auto, Event, Split
@@ -226,9 +228,11 @@ class Simulation:
 
     def advance(self, until: float) -> None:
         """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
-        for events in self.engine.advance(self.state, until):
+        state = self.state
+        for events in self.engine.advance(state, until):
             for observer in self.observers:
                 observer.receive(events)
+            alive.got_to(state.origin_time + state.time, state.events)
 
     def step(self, horizon: float, record: Record) -> None:
         """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
@@ -286,8 +290,8 @@ def run(domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, qu
 
     Raises
     ------
-    FloatingPointError : on all ranks, if the stress is no longer finite
-    OSError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
+    SickRunError : on all ranks, if the numbers are no longer those of the model (`guard`, `engine.thinning`)
+    WriteError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
     """
     simulation = Simulation(domain, params)
     history, segments = _restore(simulation, folder) if resume else ([], 0)
@@ -302,7 +306,7 @@ def run(domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, qu
         simulation.step(before + pace, archive.record)
         pace, seconds = _agree(domain, simulation.state.time - before, time.monotonic() - clock, pace, saved)
         progress.update()
-        _guard(simulation)
+        guard.check(simulation)
         if simulation.engine_chosen and "engine" not in history[-1]:
             history[-1]["engine"] = simulation.engine_chosen
             progress.say(f"engine {simulation.engine_chosen}")
@@ -324,14 +328,6 @@ def _agree(domain: Domain, advanced: float, took: float, pace: float, saved: flo
         pace = min(advanced * HEARTBEAT / max(took, 1e-6), 10 * pace)
     result: tuple[float, float] = domain.comm.bcast((pace, time.monotonic() - saved))
     return result
-
-
-def _guard(simulation: Simulation) -> None:
-    """Stop on all ranks if a stress is no longer a number."""
-    total = float(np.sum(simulation.state.stress))
-    if not all(simulation.domain.comm.allgather(bool(np.isfinite(total)))):
-        state = simulation.state
-        raise FloatingPointError(f"the stress is not finite at time {state.origin_time + state.time:g} sweeps")
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
+from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
 from mpiepm.observe.base import Variable
 
@@ -72,9 +73,9 @@ class Archive:
         """Move what is in memory to the next segment, if there is anything."""
         if not any(self._records.values()):
             return
-        if self.domain.rank == 0:
-            self._segment(0).parent.mkdir(exist_ok=True)
-        self.domain.comm.Barrier()
+        with together(self.domain, self._segment(0).parent):
+            if self.domain.rank == 0:
+                self._segment(0).parent.mkdir(exist_ok=True)
         contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
         hdf5.write(self._segment(self.segments), self.domain, _separate_dimensions(contents), {"schema": SCHEMA})
         self.segments += 1

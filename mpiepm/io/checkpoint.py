@@ -15,6 +15,7 @@ import numpy as np
 from mpiepm.core.params import ParameterError
 from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
+from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
 
 SCHEMA = "mpiepm checkpoint 1"
@@ -46,7 +47,7 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
 
     Raises
     ------
-    OSError : on all ranks; the older checkpoints are untouched
+    WriteError : on all ranks; the older checkpoints are untouched
     """
     scalars: dict[str, Any] = {}
     contents: dict[str, Dataset] = {}
@@ -62,9 +63,10 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
             )
     text = json.dumps({"header": header, "parts": scalars})
     hdf5.write(folder / f"checkpoint-{number:06d}.h5", domain, contents, {"schema": SCHEMA, "scalars": text})
-    if domain.rank == 0:
-        for old in existing(folder)[KEEP:]:
-            old.unlink()
+    with together(domain, folder):
+        if domain.rank == 0:
+            for old in existing(folder)[KEEP:]:
+                old.unlink()
 
 
 def read_header(path: Path) -> dict[str, Any]:

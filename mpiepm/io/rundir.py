@@ -7,10 +7,11 @@ from mpiepm.io import archive, checkpoint
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
+HEARTBEATS = "heartbeats"  # of `watchdog`, on several ranks, while they run
 
 
 def _ours(folder: Path) -> list[Path]:
-    names = (PARAMETERS, LOG, archive.NAME, archive.NAME + ".partial")
+    names = (PARAMETERS, LOG, LOG + ".1", HEARTBEATS, archive.NAME, archive.NAME + ".partial")
     return [*(folder / name for name in names if (folder / name).exists()), *folder.glob("checkpoint-[0-9]*.h5*")]
 
 
