@@ -6,6 +6,7 @@ a limit or a signal before it was finished: a checkpoint is written, continue it
 
 import argparse
 import math
+import os
 import sys
 import time
 import traceback
@@ -14,9 +15,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from mpiepm import __version__
+from mpiepm import __version__, launch
 from mpiepm.campaign import arguments as campaign_arguments
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED, UNFINISHED
+from mpiepm.core.faults import RunError
 from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.core.params import ParameterError
 
@@ -157,6 +159,7 @@ def _on_root(comm: "MPI.Intracomm", work: Callable[[], _Result]) -> _Result:
 
 def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> tuple[str, Path, bool]:
     """Check everything the user gave, then the directory, held until the end of `stack`: parameters, where, resume or not."""
+    from mpiepm import watchdog
     from mpiepm.core.params import load
     from mpiepm.io import rundir
 
@@ -170,6 +173,8 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
     if params is not None:
         params = _resolved(params)
         _check_machine(params, ranks, memory)
+        _check_space(params, folder)
+    watchdog.limit()
     try:
         if not (arguments.resume and rundir.is_finished(folder)):
             stack.enter_context(rundir.occupied(folder))
@@ -177,6 +182,8 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
     except OSError as error:
         raise ParameterError(f"--out {folder}: {error.strerror}") from None
     _check_machine(params, ranks, memory)
+    if arguments.params is None:
+        _check_space(params, folder)
     return params.to_toml(), folder, resume
 
 
@@ -204,6 +211,13 @@ def _check_machine(params: "AnyParameters", ranks: int, memory: int) -> None:
         raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
 
 
+def _check_space(params: "AnyParameters", folder: Path) -> None:
+    from mpiepm.io import space
+
+    if warning := space.check(params, folder):
+        print(f"mpiepm: warning: {warning}", file=sys.stderr, flush=True)
+
+
 def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm", limits: Limits) -> bool:
     """Returns whether the run is finished."""
     from mpiepm.core.params import parse
@@ -215,12 +229,14 @@ def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Int
             print(f"{folder}: the run is finished, nothing to resume")
         return True
     params = parse(text)
-    from mpiepm import simulation
+    from mpiepm import simulation, watchdog
     from mpiepm.engine.layout import slabs
     from mpiepm.warmup import compile_in_turn
 
     compile_in_turn(comm, params)
-    finished = simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=quiet, limits=limits)
+    domain = slabs(params, comm)
+    with watchdog.watching(domain, folder, watchdog.limit()):
+        finished = simulation.run(domain, params, folder, resume=resume, quiet=quiet, limits=limits)
     if finished and comm.rank == 0 and not quiet:
         from mpiepm.analysis.table import summary
 
@@ -342,6 +358,10 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
 
 def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
     """Do what the command says; the exit code."""
+    if arguments.command in ("run", "validate"):
+        from mpi4py import MPI
+
+        launch.check(comm.size, os.environ, MPI.Get_library_version().split(",")[0].strip("\0 \n"))
     if arguments.command == "run":
         return _run(arguments, comm, began)
     if arguments.command == "verify":
@@ -363,6 +383,14 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
     return FINISHED
 
 
+def _say(error: Exception, comm: "MPI.Intracomm") -> None:
+    """What all ranks know, by one of them."""
+    if comm.rank == 0 and str(error):
+        for line in str(error).splitlines():
+            print(f"mpiepm: {line}", file=sys.stderr)
+    sys.stderr.flush()
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
     began = time.time()
@@ -379,11 +407,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             raise fault
         code = _dispatch(arguments, comm, began)
     except ParameterError as error:
-        if comm.rank == 0:
-            for line in str(error).splitlines():
-                print(f"mpiepm: {line}", file=sys.stderr)
-        sys.stderr.flush()
+        _say(error, comm)
         sys.exit(BAD_INPUT)
+    except RunError as error:
+        _say(error, comm)
+        sys.exit(FAILED)
     except SystemExit:
         raise
     except BaseException:

@@ -3,10 +3,13 @@
 import logging
 import sys
 import time
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpiepm.core.params import FerreroParameters
+from mpiepm.io.disk import numbers
 from mpiepm.observe.base import EQUILIBRATION
 
 if TYPE_CHECKING:
@@ -14,7 +17,29 @@ if TYPE_CHECKING:
 
 INTERVAL = 1.0            # seconds between renewals of the line
 LOG_INTERVAL = 600.0      # and between lines in the log
+LOG_BYTES = 1_000_000     # of the log, then its older part is run.log.1: two megabytes for runs of any length
 _EVENTS_PER_ORIGIN = 3.0  # per site: a first guess where the parameters do not tell, until an origin has been measured
+
+
+class _LogFile(RotatingFileHandler):
+    """A log that is given up, with one line on the standard error, when it cannot be written: the run is worth more."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say so, and write no more."""
+        error = sys.exc_info()[1]
+        reason = error.strerror if isinstance(error, OSError) else error
+        path = Path(self.baseFilename)
+        print(f"mpiepm: warning: {path}: cannot be written: {reason} ({numbers(path.parent, 0)})", file=sys.stderr, flush=True)
+        self.setLevel(logging.CRITICAL + 1)
+        with suppress(OSError):
+            self.close()
 
 
 class Progress:
@@ -34,7 +59,7 @@ class Progress:
             self._log.propagate = False
             for old in list(self._log.handlers):
                 self._log.removeHandler(old)
-            handler = logging.FileHandler(log, encoding="utf-8")
+            handler = _LogFile(log, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True)
             handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             self._log.addHandler(handler)
             shape, ranks = simulation.domain.shape, simulation.domain.size

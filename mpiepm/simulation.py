@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mpiepm import guard
+from mpiepm.core import alive
 from mpiepm.core.limits import Limits
 from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
@@ -228,9 +230,11 @@ class Simulation:
 
     def advance(self, until: float) -> None:
         """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
-        for events in self.engine.advance(self.state, until):
+        state = self.state
+        for events in self.engine.advance(state, until):
             for observer in self.observers:
                 observer.receive(events)
+            alive.got_to(state.origin_time + state.time, state.events)
 
     def step(self, horizon: float, record: Record) -> None:
         """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
@@ -293,8 +297,8 @@ def run(
     Raises
     ------
     ParameterError : on all ranks, if another process works in the directory, or if no checkpoint in it is sound
-    FloatingPointError : on all ranks, if the stress is no longer finite
-    OSError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
+    SickRunError : on all ranks, if the numbers are no longer those of the model (`guard`, `engine.thinning`)
+    WriteError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
     """
     limits = limits or Limits()
     with lock.held(folder, domain.comm) as held:
@@ -315,7 +319,7 @@ def run(
             progress.update()
             if held:
                 held.check()
-            _guard(simulation)
+            guard.check(simulation)
             if simulation.engine_chosen and "engine" not in history[-1]:
                 history[-1]["engine"] = simulation.engine_chosen
                 progress.say(f"engine {simulation.engine_chosen}")
@@ -372,14 +376,6 @@ class Pulse:
         """What happened since `agree` was a checkpoint."""
         self._saved = time.monotonic()
         self._checkpoint = self._saved - self._now
-
-
-def _guard(simulation: Simulation) -> None:
-    """Stop on all ranks if a stress is no longer a number."""
-    total = float(np.sum(simulation.state.stress))
-    if not all(simulation.domain.comm.allgather(bool(np.isfinite(total)))):
-        state = simulation.state
-        raise FloatingPointError(f"the stress is not finite at time {state.origin_time + state.time:g} sweeps")
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:

@@ -30,8 +30,11 @@ numba.config.CACHE_DIR = str(_cache_directory())
 
 
 def njit(function: _Function) -> _Function:
-    """Compile `function` on its first call, IEEE arithmetic (no fastmath: a sum may decide an event), cached on disk."""
-    return cast("_Function", numba.njit(cache=True, error_model="numpy")(function))
+    """Compile `function` on its first call, IEEE arithmetic (no fastmath: a sum may decide an event), cached on disk.
+
+    While it runs, Python's other threads can: those that watch over this one.
+    """
+    return cast("_Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 def inlined(function: _Function) -> _Function:

@@ -19,7 +19,7 @@ from mpiepm.core.params import Parameters
 from mpiepm.engine import thinning
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.single import SingleEvents
-from mpiepm.engine.thinning import NOBODY, Clocks, Physics, Rejections, draw_wait, propose, undo
+from mpiepm.engine.thinning import NOBODY, VIOLATED, Clocks, Physics, Rejections, draw_wait, propose, undo
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.realspace import Tables
@@ -67,7 +67,10 @@ def _run(
     seed: int, first_row: int, now: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
     messages: np.ndarray, events: np.ndarray, limit: int,
 ) -> tuple[int, float]:  # fmt: skip
-    """Up to `limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; new `now`. Collective."""
+    """Up to `limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; new `now`. Collective.
+
+    Returns -1 instead of their number if a bound is violated, with the message in events[0].
+    """
     n = 0
     message = np.empty(5)
     while n < limit:
@@ -75,6 +78,9 @@ def _run(
         first(exchange, message, messages)
         if message[0] == np.inf:
             break
+        if message[0] == VIOLATED:
+            events[0] = message
+            return -1, now
         undo(clocks, log, rejected, first_row, message[0], int(message[1]))
         if message[1] == NOBODY:
             continue
@@ -146,4 +152,6 @@ class EventEngine(SingleEvents):
             self.domain.first_row, self._last, until, state.stress, state.plastic_strain,
             self._messages, self._events, limit,
         )  # fmt: skip
+        if found < 0:
+            raise thinning.violation(self._events[0, 1:].tolist(), self._last)
         return found

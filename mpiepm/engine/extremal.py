@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mpiepm.core.faults import SickRunError
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
 from mpiepm.core.streams import Stream
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.single import BATCH, SingleEvents
+from mpiepm.engine.thinning import VIOLATED
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
@@ -52,10 +54,11 @@ def _largest(stress: np.ndarray, i: int) -> tuple[int, float]:
 
 @njit
 def _look(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray, peak: np.ndarray, rows: np.ndarray) -> None:
-    """Bring some rows up to date."""
+    """Bring some rows up to date. One that was not bounded by its peak and what it may have moved gets an infinite peak."""
     catch_up(tables, pending, first_row, stress, rows)
     for i in rows:
-        _, peak[i] = _largest(stress, i)
+        _, value = _largest(stress, i)
+        peak[i] = value if value <= (peak[i] + pending.moved[i]) * (1.0 + 1e-9) else np.inf
         pending.moved[i] = 0.0
 
 
@@ -73,6 +76,8 @@ def _choose(
         if pending.moved[best] == 0.0:
             break
         _look(tables, pending, first_row, stress, peak, one)
+    if peak[best] == np.inf:
+        return best, _largest(stress, best)[0], VIOLATED
     if peak[best] < threshold:
         return best, _largest(stress, best)[0], -peak[best] / threshold
     row, column, priority = -1, -1, 0.0
@@ -121,6 +126,7 @@ def _perform(
         catch_up(tables, pending, first_row, stress, rows)
         stress[own, column] = before - drop
         plastic_strain[own, column] += drop / shear_modulus
+        pending.moved[own] = np.inf  # its own event is no kick
         _look(tables, pending, first_row, stress, peak, rows)
 
 
@@ -129,15 +135,22 @@ def _run(
     exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Numbers, seed: int, first_row: int,
     number: int, time: float, stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
     messages: np.ndarray, events: np.ndarray, stability: np.ndarray, limit: int,
-) -> None:  # fmt: skip
-    """`limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; and `stability`. Collective."""
+) -> bool:  # fmt: skip
+    """`limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; and `stability`. Collective.
+
+    Returns whether all bounds held; if not, the message is in events[0].
+    """
     for n in range(limit):
         message = events[n]
         _propose(tables, pending, p.threshold, p.mean_drop, seed, first_row, number + n, stress, peak, message)
         first(exchange, message, messages)
+        if message[0] == VIOLATED:
+            events[0] = message
+            return False
         _perform(tables, pending, elastic, p.shear_modulus, first_row, message, stress, plastic_strain, peak)
         stability[n] = 1.0 + message[0]
         message[0] = time + n + 1
+    return True
 
 
 class ExtremalEngine(SingleEvents):
@@ -171,10 +184,16 @@ class ExtremalEngine(SingleEvents):
         return int(min(until - state.time, 2.0**62))
 
     def _perform(self, state: State, until: float, limit: int) -> int:
-        _run(
+        sound = _run(
             self._exchange, self._tables, self._pending, self._elastic, self._numbers, self._seed, self.domain.first_row,
             state.events, state.time, state.stress, state.plastic_strain, self._peak,
             self._messages, self._events, self._stability, limit,
         )  # fmt: skip
+        if not sound:
+            row, column = self._events[0, 1:3]
+            raise SickRunError(
+                f"site ({row:.0f}, {column:.0f}): the largest stress of its row was above the bound by which the engine has "
+                f"chosen, after {state.events} events: a fault of the program or of the machine"
+            )
         state.time += limit
         return limit

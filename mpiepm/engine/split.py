@@ -50,6 +50,7 @@ class SplitEngine:
         self._squares = 0          # of the drops that wait in the far field, in units of _QUANTUM, all ranks
         self._own_squares = 0      # of the open window, on this rank
         self._buffer = np.zeros((4097, 5))
+        self._violation: list[float] = []  # site, rate and bound, if a bound of this rank has failed
         thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
 
     @property
@@ -85,7 +86,11 @@ class SplitEngine:
                     break
                 self._end = first + self._window
             found = self._run(state, min(self._end, until))
-            state.events += int(self.domain.sum_counts(len(found)))
+            happened, violated = self.domain.sum_counts(np.array([len(found), len(self._violation)]))
+            if violated:
+                where = next(site for site in self.domain.comm.allgather(self._violation) if site)
+                raise thinning.violation(where, min(self._end, until))
+            state.events += int(happened)
             yield found
             if until < self._end:
                 break
@@ -101,6 +106,8 @@ class SplitEngine:
                 self._edges, self._clock, until, state.stress, state.plastic_strain,
                 self._far.source, self._far.uniform, self._buffer,
             )  # fmt: skip
+            if found == -2:
+                self._violation, found = self._buffer[-1, 1:].tolist(), 0
             if found >= 0:
                 break
             full = self._buffer

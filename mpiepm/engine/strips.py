@@ -126,6 +126,8 @@ def run(
 ) -> int:  # fmt: skip
     """Bring the strips of this rank to `until`, each on its own; the number of events, or -1 if `events` is full: go on then.
 
+    -2 if a bound is violated: events[-1, 1:] is then the row, column, rate and bound.
+
     Parameters
     ----------
     edges : int64 (strips + 1,), local rows between which the strips lie
@@ -151,7 +153,11 @@ def run(
             j = choose(clocks, i, uniform(w1))
             s = stress[i, j]
             draws[i] = k + 1
-            if uniform(w2) * clocks.bound[i, j] >= rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
+            true_rate = rate(s, p.temperature, p.threshold, p.stiffness, p.exponent)
+            if not true_rate <= clocks.bound[i, j]:  # nor if it is no number
+                events[-1, 1], events[-1, 2], events[-1, 3], events[-1, 4] = row, j, true_rate, clocks.bound[i, j]
+                return -2
+            if uniform(w2) * clocks.bound[i, j] >= true_rate:
                 tighten_rejected(p, clocks, stress, i, j)
                 remaining[i] = wait + draw_wait(clocks, seed, row, i)
                 continue

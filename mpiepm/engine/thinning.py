@@ -14,11 +14,13 @@ Draws belong to (seed, row, candidate of that row).
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mpiepm.core import vectorised
+from mpiepm.core.faults import SickRunError
 from mpiepm.core.jit import inlined, njit
 from mpiepm.core.sections import Epmq
 from mpiepm.core.streams import Stream
@@ -34,6 +36,7 @@ _SAFETY = 1.0 + 1e-6  # bounds are kept in single precision
 _SMALLEST = -80.0     # logarithm of the smallest bound, which single precision can still hold
 _LOG = 64          # rejections a rank may look ahead
 NOBODY = -1        # in place of a row
+VIOLATED = -math.inf  # in place of a waiting time: before all others
 
 
 class Physics(NamedTuple):
@@ -259,6 +262,8 @@ def propose(
 ) -> int:  # fmt: skip
     """The next event on this rank's rows if nothing happens elsewhere before: its message, and how many were rejected.
 
+    If a rate is found above its bound, the message says so: VIOLATED, row, column, rate, bound.
+
     message : float64 (5,): sweeps since `now`, the last event, or inf if there is none until `until`; row, or NOBODY if the
     log was full before an event was found; column; stress drop; orientation
     """
@@ -275,7 +280,11 @@ def propose(
         _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
         j = choose(clocks, i, uniform(w1))
         s = stress[i, j]
-        if uniform(w2) * clocks.bound[i, j] < rate(s, p.temperature, p.threshold, p.stiffness, p.exponent):
+        true_rate = rate(s, p.temperature, p.threshold, p.stiffness, p.exponent)
+        if not true_rate <= clocks.bound[i, j]:  # nor if it is no number
+            message[0], message[1], message[2], message[3], message[4] = VIOLATED, row, j, true_rate, clocks.bound[i, j]
+            return rejected
+        if uniform(w2) * clocks.bound[i, j] < true_rate:
             w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
             message[0], message[1], message[2] = wait, row, j
             message[3] = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
@@ -293,6 +302,15 @@ def propose(
         tighten_rejected(p, clocks, stress, i, j)
         clocks.draws[i] = k + 1
         clocks.remaining[i] = wait + draw_wait(clocks, seed, row, i)
+
+
+def violation(found: Sequence[float], time: float) -> SickRunError:
+    """What to raise, on all ranks, if a rate is above its bound: row, column, rate, bound; `time` since the origin."""
+    row, column, true_rate, bound = found
+    return SickRunError(
+        f"site ({row:.0f}, {column:.0f}): its rate of {true_rate:.6g} is above the bound of {bound:.6g} by which the engine "
+        f"has drawn, {time:.10g} sweeps after the origin: a fault of the program or of the machine"
+    )
 
 
 @njit

@@ -23,12 +23,22 @@ class Exchange(NamedTuple):
     ----------
     size : number of ranks
     allgather : address of MPI_Allgather;  comm, double : handles
+    inside : int64 (1,): 1 while compiled code waits in MPI, of any communicator of this process
     """
 
     size: int
     allgather: int
     comm: int
     double: int
+    inside: np.ndarray
+
+
+_INSIDE = np.zeros(1, np.int64)
+
+
+def inside() -> bool:
+    """Does compiled code of this process wait in MPI? For other threads to ask."""
+    return bool(_INSIDE[0])
 
 
 def exchange(comm: MPI.Intracomm) -> Exchange:
@@ -36,7 +46,7 @@ def exchange(comm: MPI.Intracomm) -> Exchange:
     library = ctypes.CDLL(MPI.__file__)  # MPI.__file__ is linked to the MPI library, whose functions are found through it
     address = ctypes.cast(library.MPI_Allgather, ctypes.c_void_p).value
     assert address is not None
-    return Exchange(comm.size, address, MPI._handleof(comm), MPI._handleof(MPI.DOUBLE))
+    return Exchange(comm.size, address, MPI._handleof(comm), MPI._handleof(MPI.DOUBLE), _INSIDE)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -66,10 +76,12 @@ def first(exchange: Exchange, message: np.ndarray, everything: np.ndarray) -> No
     """
     if exchange.size == 1:
         return
+    exchange.inside[0] = 1
     code = _allgather(
         exchange.allgather, message.ctypes.data, np.int32(message.size), exchange.double, everything.ctypes.data,
         exchange.comm,
     )  # fmt: skip
+    exchange.inside[0] = 0
     if code != 0:
         raise RuntimeError("MPI_Allgather failed")
     winner = 0

@@ -19,6 +19,7 @@ from mpiepm.core.params import ParameterError
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
+from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
 from mpiepm.io.opening import check
 from mpiepm.observe.base import Variable
@@ -103,10 +104,10 @@ class Archive:
         """Move what is in memory to the next segment, if there is anything."""
         if not any(self._records.values()):
             return
-        if self.domain.rank == 0 and not journal(self.folder).exists():
-            journal(self.folder).mkdir()
-            hdf5.sync(self.folder)
-        self.domain.comm.Barrier()
+        with together(self.domain, journal(self.folder)):
+            if self.domain.rank == 0 and not journal(self.folder).exists():
+                journal(self.folder).mkdir()
+                hdf5.sync(self.folder)
         contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
         path = segment(self.folder, len(self.segments))
         self.segments.append(hdf5.write(path, self.domain, _separate_dimensions(contents), {"schema": SCHEMA}))

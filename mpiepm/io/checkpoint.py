@@ -16,6 +16,7 @@ import numpy as np
 from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
 from mpiepm.io import archive, hdf5
+from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
 from mpiepm.io.opening import check, open_file
 
@@ -50,7 +51,7 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
 
     Raises
     ------
-    OSError : on all ranks; the older checkpoints are untouched
+    WriteError : on all ranks; the older checkpoints are untouched
     """
     scalars: dict[str, Any] = {}
     contents: dict[str, Dataset] = {}
@@ -67,9 +68,10 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
     text = json.dumps({"header": header, "parts": scalars})
     path = folder / f"checkpoint-{number:06d}.h5"
     hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text})
-    if domain.rank == 0:
-        for old in existing(folder)[KEEP:]:
-            old.unlink()
+    with together(domain, folder):
+        if domain.rank == 0:
+            for old in existing(folder)[KEEP:]:
+                old.unlink()
 
 
 def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[Path | None, list[str]]:

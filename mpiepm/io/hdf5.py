@@ -5,9 +5,11 @@ then written by all ranks into contiguous storage through MPI-IO; where h5py is 
 rank, never more than one slab at a time. Both ways give the same file. Nothing is ever resized or written in place.
 """
 
+import io
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ import h5py
 import numpy as np
 from mpi4py import MPI
 
+from mpiepm.core import alive
+from mpiepm.core.faults import WriteError
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checksum
+from mpiepm.io.disk import require, together
 
 PARALLEL = bool(h5py.get_config().mpi)
 
@@ -57,51 +62,87 @@ def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attribute
 
     Raises
     ------
-    OSError : on all ranks, if any of them could not write; what `path` held before is untouched
+    WriteError : on all ranks, if any of them could not write; what `path` held before is untouched
     """
     partial = path.with_name(path.name + ".partial")
     distributed = {name: d for name, d in datasets.items() if d.values is None}
-    error: str | None = None
+    wanted = _bytes(datasets, domain.shape)
     file: h5netcdf.File | None = None
-    if domain.rank == 0:
-        try:
-            file = _lay_out(partial, domain.shape, datasets, attributes)
-            if PARALLEL or not distributed:
-                file.close()
-        except (OSError, RuntimeError, ValueError) as fault:
-            error = str(fault)
-    _raise_together(domain, error, path)
-    if distributed:
-        try:
-            if PARALLEL:
-                _write_parallel(partial, domain, distributed)
-            else:
-                _gather_by_rows(file, domain, distributed)
-        except (OSError, RuntimeError) as fault:
-            error = str(fault)
-        _raise_together(domain, error, path)
-    name = ""
+    raw: _Remembering | None = None
     try:
-        name = checksum.seal(partial, domain)
-        if domain.rank == 0 or (distributed and PARALLEL):
-            sync(partial)  # each host has what its own ranks have written
-    except OSError as fault:
-        error = str(fault)
-    _raise_together(domain, error, path)
-    if domain.rank == 0:
-        try:
-            partial.replace(path)
-            sync(path.parent)
-        except OSError as fault:
-            error = str(fault)
-    _raise_together(domain, error, path)
+        with together(domain, path, wanted):
+            if domain.rank == 0:
+                partial.unlink(missing_ok=True)
+                require(partial, wanted)
+                raw = _Remembering(partial, "w+b")
+                file = _lay_out(raw, domain.shape, datasets, attributes)
+                if PARALLEL or not distributed:
+                    file.close()
+                    raw.finish()
+        if distributed:
+            with together(domain, path, wanted):
+                if PARALLEL:
+                    _write_parallel(partial, domain, distributed)
+                else:
+                    _gather_by_rows(file, domain, distributed)
+                    if file is not None and raw is not None:
+                        file.close()
+                        raw.finish()
+        with together(domain, path, wanted):
+            name = checksum.seal(partial, domain)
+        with together(domain, path, wanted):
+            if domain.rank == 0 or (distributed and PARALLEL):
+                sync(partial)  # the host of every rank tells only of what its own ranks have written
+        with together(domain, path, wanted):
+            if domain.rank == 0:
+                partial.replace(path)
+                sync(path.parent)
+    except WriteError:
+        if domain.rank == 0:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+        raise
     return name
 
 
-def _raise_together(domain: Domain, error: str | None, path: Path) -> None:
-    errors = [e for e in domain.comm.allgather(error) if e]
-    if errors:
-        raise OSError(f"{path}: cannot be written: {errors[0]}")
+def _bytes(datasets: Mapping[str, Dataset], lattice: tuple[int, int]) -> int:
+    """Of the values; what HDF5 adds is small."""
+    types = {name: np.dtype(d.dtype) if d.values is None else d.values.dtype for name, d in datasets.items()}
+    return sum(math.prod(_shape(d, lattice)) * types[name].itemsize for name, d in datasets.items())
+
+
+class _Remembering(io.FileIO):
+    """A file that HDF5 writes to, which keeps its first error until `finish` and lets HDF5 believe that all is well.
+
+    HDF5 cannot close a file whose writes fail: it stays open with what it could not write, for every later call to stumble on.
+    """
+
+    _error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of `data`, if the file is sound."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while self._error is None and len(rest):
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self._error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+    def finish(self) -> None:
+        """Close; raises OSError if something has not been written."""
+        super().close()
+        if self._error is not None:
+            raise self._error
 
 
 def sync(path: Path) -> None:
@@ -120,13 +161,13 @@ def _shape(dataset: Dataset, lattice: tuple[int, int]) -> tuple[int, ...]:
 
 
 def _lay_out(
-    path: Path, lattice: tuple[int, int], datasets: Mapping[str, Dataset], attributes: Mapping[str, Any]
+    raw: _Remembering, lattice: tuple[int, int], datasets: Mapping[str, Dataset], attributes: Mapping[str, Any]
 ) -> h5netcdf.File:
     """Groups, dimensions, attributes, storage for the distributed variables and the values of all others."""
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that MPI-IO finds the storage there
     early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    file = h5netcdf.File(path, "w")
+    file = h5netcdf.File(raw, "w")
     file.attrs.update(attributes)
     file.dimensions = {"x": lattice[0], "y": lattice[1]}
     for name, dataset in datasets.items():
@@ -150,31 +191,51 @@ def _lay_out(
 
 
 def _write_parallel(path: Path, domain: Domain, distributed: Mapping[str, Dataset]) -> None:
-    with h5py.File(path, "r+", driver="mpio", comm=domain.comm) as file:
+    """Every rank its rows, each for itself: a collective write to a full disk leaves the ranks waiting for each other.
+
+    So a rank that fails takes no part until the file is closed, and the others need not know before.
+    """
+    fault: Exception | None = None
+    with alive.deaf():
+        file = h5py.File(path, "r+", driver="mpio", comm=domain.comm)
+    try:
         for name, dataset in distributed.items():
             target = file[name]
-            cut = dataset.cut(domain)
-            first, last = cut[domain.rank : domain.rank + 2]
-            everyone = bool(np.all(np.diff(cut) > 0))  # h5py leaves a rank without rows out of a collective call
+            first, last = dataset.cut(domain)[domain.rank : domain.rank + 2]
             for k, slab in enumerate(dataset.slabs):
                 rows = slab() if callable(slab) else slab
-                with target.collective if everyone else nullcontext():
+                with alive.deaf():
                     target[k, first:last] = rows
+    except Exception as error:
+        fault = error
+    domain.comm.Barrier()  # here others can run while we wait for a slow rank, in HDF5 they cannot
+    with alive.deaf():
+        file.close()
+    if fault is not None:
+        raise fault
 
 
 def _gather_by_rows(file: h5netcdf.File | None, domain: Domain, distributed: Mapping[str, Dataset]) -> None:
+    """Every rank sends its rows to rank 0, zeros in place of those that it cannot read."""
+    fault: OSError | None = None
     for name, dataset in distributed.items():
         cut = dataset.cut(domain)
+        width = dataset.width or domain.shape[1]
         for k, slab in enumerate(dataset.slabs):
-            own = np.ascontiguousarray(slab() if callable(slab) else slab, dtype=dataset.dtype)
+            own = np.zeros((cut[domain.rank + 1] - cut[domain.rank], width), dataset.dtype)
+            try:
+                own[:] = slab() if callable(slab) else slab
+            except OSError as error:
+                fault = error
+            alive.got_on()
             if file is None:
                 domain.comm.Send([own, MPI.BYTE], dest=0)
                 continue
             file[name][k, : cut[1]] = own
             for rank in range(1, domain.size):
                 first, last = cut[rank : rank + 2]
-                rows = np.empty((last - first, own.shape[1]), dataset.dtype)
+                rows = np.empty((last - first, width), dataset.dtype)
                 domain.comm.Recv([rows, MPI.BYTE], source=rank)
                 file[name][k, first:last] = rows
-    if file is not None:
-        file.close()
+    if fault is not None:
+        raise fault

@@ -12,8 +12,9 @@ from mpiepm.io import archive, checkpoint, hdf5, lock
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
+HEARTBEATS = "heartbeats"  # of `watchdog`, on several ranks, while they run
 _NAMES = re.compile(
-    rf"{re.escape(PARAMETERS)}(\.partial)?|{re.escape(LOG)}|{re.escape(archive.NAME)}(\.partial)?"
+    rf"{re.escape(PARAMETERS)}(\.partial)?|{re.escape(LOG)}(\.1)?|{HEARTBEATS}|{re.escape(archive.NAME)}(\.partial)?"
     r"|checkpoint-\d{6,}\.h5(\.partial)?|journal/\d{6,}\.h5(\.partial)?"
 )
 
@@ -29,7 +30,7 @@ def _found(folder: Path) -> list[Path]:
 
 def _is_run(path: Path) -> bool:
     """Is there a run where this file is? A log, or a file that never became complete, does not make one."""
-    return path.name != LOG and path.suffix != ".partial"
+    return path.name not in (LOG, LOG + ".1", HEARTBEATS) and path.suffix != ".partial"
 
 
 def _in_the_way(path: Path, what: str = "not a file of mpiepm") -> ParameterError:
@@ -46,7 +47,9 @@ def _is_ours(path: Path) -> bool:
         if path.name == PARAMETERS:
             text = path.read_text(encoding="utf-8")
             return parse(text).to_toml() == text
-        if path.name == LOG:
+        if path.name == HEARTBEATS:
+            return True
+        if path.name in (LOG, LOG + ".1"):
             with path.open(encoding="utf-8") as file:
                 return re.match(r"\d{4}-\d\d-\d\d \S+ |$", file.readline(100)) is not None
         return _schema(path).startswith("mpiepm ")

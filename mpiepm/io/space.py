@@ -7,10 +7,12 @@ out `per_decade` of them; fields do not depend on it.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
-from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
+from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, Parameters
 from mpiepm.core.schedule import LogSpaced, end_of_step
 from mpiepm.core.sections import Auto, Event, Output, Split, Sweep
+from mpiepm.io.disk import free_bytes, largest_file, readable
 from mpiepm.observe.bins import LogBins
 
 _BARRIER = 0.15                 # of 1 / Gamma, in units of stiffness * threshold ** barrier_exponent
@@ -181,6 +183,38 @@ def disk_bytes(params: AnyParameters) -> int:
     """
     archive, saved = sum(archive_bytes(params).values()), checkpoint_bytes(params)
     return archive + max(3 * saved, archive + 2 * saved)
+
+
+def check(params: AnyParameters, folder: Path) -> str:
+    """Compare with the room that there is for a run in `folder`: a warning if it may not suffice, "" if it will.
+
+    What the folder holds already counts as room: it belongs to the run, or makes place for it.
+
+    Raises
+    ------
+    ParameterError : if the archive alone surely does not fit
+    """
+    free, limit = free_bytes(folder), largest_file()
+    least, likely = archive_bytes(params, least=True), archive_bytes(params)
+    archive, saved = sum(least.values()), checkpoint_bytes(params)
+    largest = max(likely, key=lambda name: likely[name])
+    part = f"most of it {largest} with {readable(likely[largest])}"
+    refused = f"--out {folder}: the archive takes {readable(archive)} ({part})"
+    if limit is not None and archive > limit:
+        raise ParameterError(f"{refused}, files are limited to {readable(limit)}")
+    if free is None:
+        return ""
+    free += sum(path.stat().st_size for path in (*folder.glob("*"), *folder.glob("journal/*")) if path.is_file())
+    if archive > free:
+        raise ParameterError(f"{refused}, {readable(free)} are free")
+    if (most := disk_bytes(params)) > 0.9 * free:
+        return (
+            f"{folder}: the run may take up to {readable(most)}: its journal, the archive of {readable(sum(likely.values()))} "
+            f"({part}) joined from it, and checkpoints of {readable(saved)} each; {readable(free)} are free"
+        )
+    if limit is not None and (most := max(saved, sum(likely.values()))) > 0.9 * limit:
+        return f"{folder}: a file of the run may take {readable(most)}, files are limited to {readable(limit)}"
+    return ""
 
 
 def memory_bytes(params: AnyParameters, ranks: int = 1) -> int:

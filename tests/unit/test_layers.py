@@ -9,7 +9,10 @@ ROOT = Path(mpiepm.__file__).parent
 FLOORS = [
     "core", "grid", "physics", "engine", "observe", "io", "simulation", "theory", "analysis", "validation", "campaign", "cli",
 ]
-ROOMS = {"progress": "simulation", "warmup": "simulation", "__main__": "cli", "__init__": "core"}
+ROOMS = {
+    "progress": "simulation", "warmup": "simulation", "guard": "simulation", "watchdog": "simulation", "launch": "cli",
+    "__main__": "cli", "__init__": "core",
+}
 KNOW_MPI = {"grid", "io", "cli", "warmup"}
 THEORY_IMPORTS = {"core", "theory"}
 

@@ -1,0 +1,52 @@
+"""Signs of life of this process: its main thread says whenever it has got on, and `watchdog` listens in another thread."""
+
+import faulthandler
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass
+class _Signs:
+    """How often it has got on, and where it was in the trajectory.
+
+    Attributes
+    ----------
+    time, events : since the start of the run
+    patience : seconds that a call may take during which no other thread can run; 0: any
+    """
+
+    count: int = 0
+    time: float = 0.0
+    events: int = 0
+    patience: float = 0.0
+
+
+signs = _Signs()
+
+
+def got_on() -> None:
+    """A piece of work is done, however small."""
+    signs.count += 1
+
+
+def got_to(time: float, events: int) -> None:
+    """The trajectory has gone on to this time and number of events."""
+    signs.count += 1
+    signs.time, signs.events = time, events
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """For calls of libraries that let no other thread run: a timer of the C library ends the process after `patience`.
+
+    It leaves a traceback on the standard error. All other calls are left to `watchdog`.
+    """
+    if signs.patience:
+        faulthandler.dump_traceback_later(signs.patience, exit=True)
+    try:
+        yield
+    finally:
+        if signs.patience:
+            faulthandler.cancel_dump_traceback_later()
+    signs.count += 1

@@ -1,0 +1,83 @@
+"""Room on the disk, and faults of one rank that become faults of all, with the numbers that explain them.
+
+HDF5 keeps to itself why a write failed, and a full disk may show on one rank only; so every fault tells how many bytes were
+wanted, how many were free, and how large a file may become.
+"""
+
+import errno
+import math
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mpiepm.core.faults import WriteError
+
+if TYPE_CHECKING:
+    from mpiepm.grid.domain import Domain
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Free on the file system of `folder`, or of the nearest folder above it that exists; None if it does not tell."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize if found.f_blocks else None
+
+
+def largest_file() -> int | None:
+    """Largest size that a file of this process may have (``ulimit -f``), bytes; None: any."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def readable(size: float) -> str:
+    """A number of bytes for people."""
+    power = min(int(math.log10(max(size, 1)) / 3), 4)
+    return f"{size / 1000**power:.4g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def numbers(folder: Path, wanted: int) -> str:
+    """Bytes wanted, free and allowed, for people."""
+    free, limit = free_bytes(folder), largest_file()
+    parts = [f"{readable(wanted)} wanted"]
+    parts += [f"{readable(free)} free"] if free is not None else []
+    parts += [f"files limited to {readable(limit)}"] if limit is not None else []
+    return ", ".join(parts)
+
+
+def require(path: Path, wanted: int) -> None:
+    """Raises OSError if a file of so many bytes cannot be written; a quota shows only when it is."""
+    limit = largest_file()
+    if limit is not None and wanted > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    free = free_bytes(path.parent)
+    if free is not None and wanted > free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def together(domain: "Domain", path: Path, wanted: int = 0) -> Iterator[None]:
+    """What fails in here on any rank fails on all. Collective; the ranks must not wait for each other inside.
+
+    Raises
+    ------
+    WriteError : on all ranks, with the path, the reason and the `numbers` of the rank where it happened
+    """
+    before = numbers(path.parent, wanted)
+    fault = ""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        fault = f"{reason} ({before})"
+    faults = domain.comm.allgather(fault)
+    if any(faults):
+        rank = next(rank for rank, found in enumerate(faults) if found)
+        where = f" by rank {rank}" if domain.size > 1 else ""
+        raise WriteError(f"{path}: cannot be written{where}: {faults[rank]}")

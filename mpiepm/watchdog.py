@@ -1,0 +1,172 @@
+"""Ends a run that no longer gets on, and says which rank is to blame.
+
+A rank that is stopped or hangs leaves all others waiting in MPI, for good. So in every rank a second thread listens to the main
+one (`core.alive`). Each keeps a line in the file ``heartbeats`` of the run directory: how often it has itself woken up, and
+where its main thread is. When nothing has got on for `limit` seconds, they compare two readings of it: a rank whose thread
+has not woken up meanwhile is stopped, dead or cut off. One that does not wait in MPI is busy with what does not end. The others
+wait for these. Then all end, with the exit code of a failure.
+
+A rank that was itself stopped (Slurm suspends jobs) begins to count anew. HDF5 lets no other thread run: its calls have a
+timer of their own (`core.alive.deaf`).
+"""
+
+import linecache
+import logging
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from mpiepm.core.alive import signs
+from mpiepm.core.exits import FAILED
+from mpiepm.core.params import ParameterError
+from mpiepm.grid import collective
+from mpiepm.grid.domain import Domain
+from mpiepm.io.rundir import HEARTBEATS
+
+LIMIT = 600.0             # seconds
+SLOWEST = 5.0             # but never less than so many times the longest pause so far
+PATIENCE = 2.0            # with a call that lets no other thread run, in units of the limit
+VARIABLE = "MPIEPM_STALL_SECONDS"
+_INTERVALS = 10           # in which the thread wakes up within the limit
+_LONGEST_INTERVAL = 10.0  # seconds
+_LINE = 512               # bytes
+_GRACE = 2.0              # seconds that the others leave to the one that speaks
+
+
+def limit() -> float:
+    """Seconds without progress after which a run is given up; 0: never.
+
+    Raises
+    ------
+    ParameterError : if the environment says something else than a number of seconds
+    """
+    text = os.environ.get(VARIABLE, str(LIMIT))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise ParameterError(f"{VARIABLE} = {text!r}: must be a number of seconds, or 0 for no limit")
+    return value
+
+
+@contextmanager
+def watching(domain: Domain, folder: Path, seconds: float) -> Iterator[None]:
+    """Watch over the main thread of this rank meanwhile. Collective on leaving without an exception."""
+    if seconds == 0.0:
+        yield
+        return
+    watchdog = _Watchdog(domain, folder / HEARTBEATS, seconds)
+    watchdog.start()
+    signs.patience = PATIENCE * seconds
+    try:
+        yield
+    finally:
+        watchdog.ended.set()
+        watchdog.join()
+        signs.patience = 0.0
+    if domain.size > 1:
+        domain.comm.Barrier()
+        if domain.rank == 0:
+            with suppress(OSError):
+                (folder / HEARTBEATS).unlink(missing_ok=True)
+
+
+class _Watchdog(threading.Thread):
+    """The thread that listens; it must be started by the main one."""
+
+    def __init__(self, domain: Domain, path: Path, limit: float) -> None:
+        super().__init__(daemon=True, name="watchdog")
+        self.ended = threading.Event()
+        self._domain, self._path, self._limit = domain, path, limit
+        self._main = threading.main_thread().ident or 0
+        self._interval = min(limit / _INTERVALS, _LONGEST_INTERVAL)
+        self._woken = 0
+        self._longest = 0.0
+
+    def run(self) -> None:
+        """Until `ended`, or until the run is given up."""
+        count, since = signs.count, time.monotonic()
+        before = since
+        while not self.ended.wait(self._interval):
+            now = time.monotonic()
+            self._tell()
+            if now - before > 3.0 * self._interval + 1.0:
+                since = now  # stopped ourselves
+            before = now
+            if signs.count != count:
+                self._longest = max(self._longest, now - since)
+                count, since = signs.count, now
+            elif now - since > max(self._limit, SLOWEST * self._longest):
+                self._give_up(count, now - since)
+                count, since = signs.count, time.monotonic()
+                before = since
+
+    def _place(self) -> str:
+        """Where the main thread is: the innermost line of Python, marked if that is a call of MPI."""
+        frame: FrameType | None = sys._current_frames().get(self._main)
+        if frame is None:
+            return "busy in no line at all"
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        waits = collective.inside() or "comm." in linecache.getline(file, line)
+        return f"{'waiting' if waits else 'busy'} in {Path(file).name}:{line}, {frame.f_code.co_name}"
+
+    def _tell(self) -> None:
+        """Renew our line. A full disk must not end a run that gets on without."""
+        self._woken += 1
+        text = f"{self._woken} {platform.node()} {self._place()}".encode()[: _LINE - 1].ljust(_LINE - 1) + b"\n"
+        if self._domain.size > 1:
+            with suppress(OSError):
+                descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                try:
+                    os.pwrite(descriptor, text, _LINE * self._domain.rank)
+                finally:
+                    os.close(descriptor)
+
+    def _lines(self) -> list[list[str]]:
+        """Of each rank: how often it has woken up, its host, where it is."""
+        text = b""
+        with suppress(OSError):
+            text = self._path.read_bytes()
+        parts = (text[_LINE * rank : _LINE * (rank + 1)] for rank in range(self._domain.size))
+        lines = (part.decode(errors="replace").strip("\0 \n") for part in parts)
+        return [(line or "0 unknown busy").split(" ", 2) for line in lines]
+
+    def _give_up(self, count: int, seconds: float) -> None:
+        """Find out who is to blame, say so on one rank, and end the process; return if it has got on meanwhile."""
+        if self._domain.size == 1:
+            self._speak(f"rank 0 is {self._place()}", seconds)
+            os._exit(FAILED)
+        first = self._lines()
+        for _ in range(3):
+            if self.ended.wait(self._interval) or signs.count != count:
+                return
+            self._tell()
+        second = self._lines()
+        silent = [rank for rank, (a, b) in enumerate(zip(first, second, strict=True)) if a[0] == b[0]]
+        heard = [rank for rank in range(self._domain.size) if rank not in silent]
+        if heard and heard[0] != self._domain.rank:
+            time.sleep(_GRACE)
+            os._exit(FAILED)
+        found = [f"{self._described(rank, first)} has not been heard of: stopped, dead or cut off" for rank in silent]
+        places = {rank: second[rank][2] for rank in heard}
+        found += [f"{self._described(rank, second)} is {place}" for rank, place in places.items() if place.startswith("busy")]
+        found += [f"rank {rank} is {place}" for rank, place in places.items() if place.startswith("waiting")][:8]
+        self._speak("; ".join(found), seconds)
+        os._exit(FAILED)
+
+    def _described(self, rank: int, lines: list[list[str]]) -> str:
+        first, last = self._domain.boundaries[rank : rank + 2]
+        return f"rank {rank} of {self._domain.size} (rows {first}-{last - 1}, host {lines[rank][1]})"
+
+    def _speak(self, text: str, seconds: float) -> None:
+        when = f"t = {signs.time:.10g}, {signs.events} events"
+        message = f"no progress for {seconds:.0f} s, last at {when}: {text}"
+        os.write(2, f"mpiepm: {message}\n".encode())
+        logging.getLogger("mpiepm.run").error(message)
