@@ -118,10 +118,10 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             if arguments.params is None:
                 _check_space(params, folder)
             outcome = (params.to_toml(), resume, folder)
-        except ParameterError as error:
+        except (ParameterError, RunError) as error:
             outcome = error
     outcome = comm.bcast(outcome)
-    if isinstance(outcome, ParameterError):
+    if isinstance(outcome, ParameterError | RunError):
         raise outcome
     assert isinstance(outcome, tuple)
     text, resume, folder = outcome

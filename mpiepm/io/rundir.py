@@ -1,9 +1,13 @@
 """The directory of a run: what belongs to us in it, and what a new run may do with what it finds."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
+from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load
 from mpiepm.io import archive, checkpoint
+from mpiepm.io.disk import NO_ROOM, numbers
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -11,7 +15,7 @@ HEARTBEATS = "heartbeats"  # of `watchdog`, on several ranks, while they run
 
 
 def _ours(folder: Path) -> list[Path]:
-    names = (PARAMETERS, LOG, LOG + ".1", HEARTBEATS, archive.NAME, archive.NAME + ".partial")
+    names = (PARAMETERS, PARAMETERS + ".partial", LOG, LOG + ".1", HEARTBEATS, archive.NAME, archive.NAME + ".partial")
     return [*(folder / name for name in names if (folder / name).exists()), *folder.glob("checkpoint-[0-9]*.h5*")]
 
 
@@ -22,6 +26,7 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
     ------
     ParameterError : if the directory is in use and neither `resume` nor `overwrite` says what to do, if it holds another
         run than the one to be resumed, or if it cannot be made; nothing in it has changed then
+    WriteError : if there is no room for it
     """
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"--out {folder}: exists and is not a directory")
@@ -37,10 +42,36 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
         for path in used:
             path.unlink()
         archive.remove_journal(folder)
-        (folder / PARAMETERS).write_text(params.to_toml(), encoding="utf-8")
     except OSError as error:
         raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
+    _write_parameters(folder / PARAMETERS, params)
     return params, False
+
+
+def _write_parameters(path: Path, params: AnyParameters) -> None:
+    """Whole or not at all.
+
+    Raises
+    ------
+    WriteError : if there is no room
+    ParameterError : if it must not be written
+    """
+    text = params.to_toml().encode()
+    partial = path.with_name(path.name + ".partial")
+    reason = f"{path}: cannot be written: "
+    try:
+        with partial.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        reason += f"{error.strerror} ({numbers(path.parent, len(text))})"
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if error.errno in NO_ROOM:
+            raise WriteError(reason) from None
+        raise ParameterError(reason) from None
 
 
 def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
