@@ -144,15 +144,15 @@ def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> 
 
 def _on_root(comm: "MPI.Intracomm", work: Callable[[], _Result]) -> _Result:
     """What `work` gives on rank 0, on all ranks; and if the user got something wrong, that. Collective."""
-    outcome: tuple[_Result] | ParameterError | None = None
+    outcome: tuple[_Result] | ParameterError | RunError | None = None
     if comm.rank == 0:
         try:
             outcome = (work(),)
-        except ParameterError as error:
+        except (ParameterError, RunError) as error:
             outcome = error
     outcome = comm.bcast(outcome)
     assert outcome is not None
-    if isinstance(outcome, ParameterError):
+    if isinstance(outcome, ParameterError | RunError):
         raise outcome
     return outcome[0]
 

@@ -18,6 +18,8 @@ from mpiepm.core.faults import WriteError
 if TYPE_CHECKING:
     from mpiepm.grid.domain import Domain
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # not the user's mistake
+
 
 def free_bytes(folder: Path) -> int | None:
     """Free on the file system of `folder`, or of the nearest folder above it that exists; None if it does not tell."""

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 
+from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, hdf5, lock
+from mpiepm.io.disk import NO_ROOM, numbers
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -141,19 +143,31 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
                 if used or path.suffix == ".partial":
                     path.unlink()
             archive.remove_journal(folder)
-            _write(folder / PARAMETERS, params.to_toml())
         except OSError as error:
             raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
+        _write(folder / PARAMETERS, params.to_toml())
         return params, False
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing, whenever the process is killed."""
+    """All of it or nothing, whenever the process is killed.
+
+    Raises
+    ------
+    WriteError : if there is no room
+    ParameterError : if it must not be written
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    hdf5.sync(partial)
-    partial.replace(path)
-    hdf5.sync(path.parent)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        hdf5.sync(partial)
+        partial.replace(path)
+        hdf5.sync(path.parent)
+    except OSError as error:
+        reason = f"{path}: cannot be written: {error.strerror} ({numbers(path.parent, len(text))})"
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise (WriteError if error.errno in NO_ROOM else ParameterError)(reason) from None
 
 
 def plant(folder: Path, params: AnyParameters) -> None:

@@ -1,0 +1,216 @@
+"""Disks that are full, too small, read-only or gone: the run says so and ends, and goes on when there is room."""
+
+import logging
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from archives import contents
+
+from mpiepm.progress import _LogFile
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PARAMS = """
+[lattice]
+size = [64, 48]
+[model]
+temperature = 0.1
+[run]
+equilibrate = { events_per_site = 1 }
+origins = 4
+[output]
+checkpoint_minutes = 1e-4
+snapshots = [0.5, 1.0, 2.0]
+snapshot_origins = 4
+"""
+BLIND = """
+import os, resource, sys
+from mpiepm import cli
+from mpiepm.io import hdf5, space
+hdf5.require = lambda path, wanted: None
+space.check = lambda params, folder: ""
+limit, rank = os.environ.get("LIMIT"), os.environ.get("OMPI_COMM_WORLD_RANK", "0")
+if limit and rank == os.environ.get("LIMITED_RANK", rank):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+cli.main(sys.argv[1:])
+"""  # nobody looks ahead: the writes themselves fail
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The undisturbed run, and its parameters."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "params.toml").write_text(PARAMS)
+    command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
+    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    return folder
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB; needs to be root, and to be allowed to mount."""
+    folder, image = tmp_path / "disk", tmp_path / "image"
+    folder.mkdir()
+    if request.param == "tmpfs":
+        commands = [["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]]
+    else:
+        with image.open("wb") as file:
+            file.truncate(8_000_000)
+        commands = [["mkfs.ext4", "-q", "-O", "^has_journal", str(image)], ["mount", "-o", "loop", str(image), str(folder)]]
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True) if shutil.which(command[0]) else None
+        if done is None or done.returncode:
+            pytest.skip(f"no small {request.param} here, so full disks are NOT TESTED: {done.stderr if done else command[0]}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def start(
+    environment: dict[str, str], ranks: int, folder: Path, arguments: list[str], *, blind: bool
+) -> "subprocess.Popen[str]":
+    program = ["-c", BLIND] if blind else ["-m", "mpiepm"]
+    command = [sys.executable, *program, "run", *arguments, "--out", str(folder)]
+    launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+    return subprocess.Popen([*launcher, *command], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+
+def wait_for_checkpoints(folder: Path, number: int = 3) -> None:
+    deadline = time.monotonic() + 120
+    while not (folder / f"checkpoint-{number:06d}.h5").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert (folder / f"checkpoint-{number:06d}.h5").exists()
+
+
+def fails(process: "subprocess.Popen[str]", *expected: str) -> str:
+    """It ends with exit code 1 and one line of ours that says these; the line."""
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors
+    assert "Traceback" not in errors
+    lines = [line for line in errors.splitlines() if line.startswith("mpiepm: ") and "warning" not in line]
+    assert len(lines) == 1, errors
+    for text in expected:
+        assert text in lines[0]
+    return lines[0]
+
+
+def finishes(mpiepm: Run, ranks: int, folder: Path, finished: Path) -> None:
+    assert not list(folder.rglob("*.partial"))
+    assert list(folder.glob("checkpoint-*.h5"))
+    done = mpiepm(ranks, "run", "--out", folder, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
+
+
+@pytest.mark.parametrize(("ranks", "blind"), [(1, False), (3, True)])
+def test_full_disk(
+    finished: Path, mpiepm: Run, environment: dict[str, str], small_disk: Path, ranks: int, blind: bool
+) -> None:
+    folder = small_disk / "run"
+    process = start(environment, ranks, folder, [str(finished / "params.toml")], blind=blind)
+    wait_for_checkpoints(folder)
+    with (small_disk / "ballast").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1 << 14))
+    fails(process, str(folder), "No space left on device", "wanted", "free")
+    (small_disk / "ballast").unlink()
+    finishes(mpiepm, 2, folder, finished)
+
+
+@pytest.mark.parametrize(("ranks", "limit", "what"), [(1, 200_000, "archive"), (3, 60_000, "checkpoint")])
+def test_limit_of_file_size_on_one_rank(
+    finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, ranks: int, limit: int, what: str
+) -> None:
+    folder = tmp_path / "run"
+    if what == "checkpoint":  # there is a good one from before
+        process = start(environment, 1, folder, [str(finished / "params.toml")], blind=False)
+        wait_for_checkpoints(folder)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    limited = environment | {"LIMIT": str(limit), "LIMITED_RANK": str(ranks - 1)}
+    arguments = ["--resume", str(finished / "params.toml")]
+    process = start(limited, ranks, folder, arguments, blind=True)
+    by = f" by rank {ranks - 1}" if ranks > 1 else ""
+    fails(process, f"{what}", f"cannot be written{by}", "wanted", f"files limited to {limit / 1000:.4g} kB")
+    finishes(mpiepm, 1, folder, finished)
+
+
+def test_directory_that_vanishes(finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    process = start(environment, 2, folder, [str(finished / "params.toml")], blind=False)
+    wait_for_checkpoints(folder)
+    folder.rename(elsewhere)
+    fails(process, str(folder), "No such file or directory")
+    elsewhere.rename(folder)
+    finishes(mpiepm, 1, folder, finished)
+
+
+def test_directory_that_becomes_read_only(finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    without = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.getuid() == 0 else []
+    if without and not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere, and there is no setpriv: read-only directories are NOT TESTED")
+    command = [*without, sys.executable, "-m", "mpiepm", "run", str(finished / "params.toml"), "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    wait_for_checkpoints(folder)
+    for path in (folder, folder / "journal"):
+        path.chmod(0o555)
+    fails(process, str(folder), "Permission denied")
+    for path in (folder, folder / "journal"):
+        path.chmod(0o755)
+    for path in folder.rglob("*.partial"):
+        path.unlink()  # it was being written, and cannot be removed from a read-only directory
+    finishes(mpiepm, 1, folder, finished)
+
+
+def test_what_cannot_fit_is_refused_and_changes_nothing(finished: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    def run(limit: int, *overrides: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "mpiepm", "run", str(finished / "params.toml"), "--out", str(tmp_path / "run"),
+                   *(argument for override in overrides for argument in ("--set", override))]  # fmt: skip
+        limits = (limit, resource.RLIM_INFINITY)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env=environment,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+        )  # fmt: skip
+
+    small = run(resource.RLIM_INFINITY, "run.origins=1_000_000_000")
+    assert small.returncode == 2
+    assert "the archive takes 14.88 TB (most of it origins/first_event_time with 12.29 TB), " in small.stderr
+    assert "are free" in small.stderr
+    limited = run(20_000)
+    assert limited.returncode == 2
+    assert "files are limited to 20 kB" in limited.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_parameters_that_cannot_be_written(finished: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    process = start(environment | {"LIMIT": "100"}, 1, tmp_path / "run", [str(finished / "params.toml")], blind=True)
+    fails(process, "params.toml: cannot be written: File too large", "files limited to 100 bytes")
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_log_that_cannot_be_written_ends_no_run(capfd: pytest.CaptureFixture[str]) -> None:
+    log = _LogFile("/dev/full", maxBytes=1000, backupCount=1, encoding="utf-8", delay=True)
+    for k in range(3):
+        log.handle(logging.LogRecord("run", logging.INFO, "", 0, f"line {k}", None, None))
+    warnings = capfd.readouterr().err
+    assert warnings.startswith("mpiepm: warning: /dev/full: cannot be written: No space left on device (")
+    assert warnings.count("\n") == 1
+
+
+def test_a_log_does_not_grow_without_end(tmp_path: Path) -> None:
+    log = _LogFile(tmp_path / "run.log", maxBytes=1000, backupCount=1, encoding="utf-8", delay=True)
+    for k in range(1000):
+        log.handle(logging.LogRecord("run", logging.INFO, "", 0, f"line {k}", None, None))
+    log.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.log", "run.log.1"]
+    assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
+    assert "line 999" in (tmp_path / "run.log").read_text()
