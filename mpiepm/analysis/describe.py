@@ -1,6 +1,5 @@
 """`mpiepm info DIR`: what a run directory holds, in whatever state it is."""
 
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,7 @@ from typing import Any
 from mpiepm.analysis.read import read
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
 from mpiepm.core.units import units
-from mpiepm.io import archive, checkpoint, rundir
-
-_LOCK = "run.lock"
+from mpiepm.io import archive, checkpoint, lock, rundir
 
 
 def describe(folder: Path) -> str:
@@ -29,7 +26,7 @@ def describe(folder: Path) -> str:
         rows += _what(params)
     except ParameterError as error:
         rows.append(("damaged", str(error)))
-    status = "running" if _is_running(folder) else "unfinished"
+    status = "running" if lock.holder(folder) else "unfinished"
     if (folder / archive.NAME).exists():
         status = "finished"
         try:
@@ -99,15 +96,3 @@ def _stretches(history: list[dict[str, Any]]) -> Iterator[str]:
         )
         if "engine" in stretch:
             yield f"    engine {stretch['engine']}"
-
-
-def _is_running(folder: Path) -> bool:
-    """Does a process hold the lock of the directory?"""
-    try:
-        with (folder / _LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

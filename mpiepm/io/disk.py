@@ -23,7 +23,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # not the user's
 
 def free_bytes(folder: Path) -> int | None:
     """Free on the file system of `folder`, or of the nearest folder above it that exists; None if it does not tell."""
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.exists(folder) and folder != folder.parent:  # False for a name that is too long, too
         folder = folder.parent
     try:
         found = os.statvfs(folder)
