@@ -27,6 +27,9 @@ def check_contents(run: Run, file: h5py.File, check: Check) -> None:
         if values.dtype.kind == "f" and name not in _MAY_BE_NAN:
             check(np.isfinite(values), f"{name} is not finite everywhere")
     _origins(run, check)
+    known = (run.data["series/origin"] >= -1) & (run.data["series/origin"] < len(run.data["origins/time"]))
+    if not check(known, "series/origin: not an origin that there is"):
+        return
     _series(run, sites, check)
     counts = run.data["histograms/stress/counts"].sum(axis=1) + run.data["histograms/stress/outside"]
     entries = np.bincount(run.data["series/origin"] + 1, minlength=len(counts) + 1)[1:]

@@ -121,6 +121,7 @@ def test_layout_of_the_archive(finished: Path, mpiepm: Run) -> None:
     fields = xarray.open_dataset(path, group="fields", engine="h5netcdf")
     assert set(np.unique(fields["active"])) == {-1, 0, 1}
     assert "unfinished" not in mpiepm(1, "info", finished / "run").stdout
+    assert ": ok, " in mpiepm(1, "verify", finished / "run").stdout
     wrong = mpiepm(1, "figure", "overview", finished / "run")
     assert wrong.returncode == 2
     assert "is a run of model 'ferrero'" in wrong.stderr
