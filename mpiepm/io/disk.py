@@ -71,13 +71,12 @@ def together(domain: "Domain", path: Path, wanted: int = 0) -> Iterator[None]:
     ------
     WriteError : on all ranks, with the path, the reason and the `numbers` of the rank where it happened
     """
-    before = numbers(path.parent, wanted)
     fault = ""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        fault = f"{reason} ({before})"
+        fault = f"{reason} ({numbers(path.parent, wanted)})"
     faults = domain.comm.allgather(fault)
     if any(faults):
         rank = next(rank for rank, found in enumerate(faults) if found)
