@@ -13,12 +13,12 @@ export PATH=${MPIEPM_BIN:-$MPIEPM/.venv/bin}:$PATH
 export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-${TMPDIR:-/tmp}/mpiepm-$(id -un)}
 
 UNFINISHED=75  # the code of a run that has written a checkpoint and wants to be resumed
-cancelled=
+CANCELLED=143  # and of one that was told to end for good, by SIGTERM
 
 # simulate DIR COMMAND...: the run in DIR, begun or resumed, under this launcher; returns its code. SIGUSR1, which Slurm sends
 # before the time is up, is passed on. Why a run failed is kept in DIR/failed.txt.
 simulate() {
-    local out=$1 errors code run
+    local out=$1 errors code run cancelled=
     shift
     errors=$(mktemp)
     mkdir -p "$out" && rm -f "$out/failed.txt"
@@ -30,19 +30,24 @@ simulate() {
     wait "$run"
     code=$?
     cat "$errors" >&2
-    if [ $code != 0 ] && [ $code != $UNFINISHED ] && [ -z "$cancelled" ]; then
+    if grep -q 'checkpoint written: SIGTERM' "$errors"; then cancelled=yes; fi
+    if [ -n "$cancelled" ]; then
+        code=$CANCELLED
+    elif [ $code != 0 ] && [ $code != $UNFINISHED ]; then
         { echo "exit code $code in job $SLURM_JOB_ID on $(hostname)"; cat "$errors"; } > "$out/failed.txt"
     fi
     rm -f "$errors"
     return $code
 }
 
-# requeue: this job again, to go on from the checkpoints; not if it was cancelled.
+# requeue: this job again, to go on from the checkpoints.
 requeue() {
-    if [ -n "$cancelled" ]; then return; fi
     if [ "${SLURM_RESTART_COUNT:-0}" -ge "${MAX_RESTARTS:-1000}" ]; then
         echo "unfinished after $SLURM_RESTART_COUNT restarts: not requeued" >&2
         return
     fi
-    scontrol requeue "$SLURM_JOB_ID"
+    for _ in 1 2 3 4 5 6 7 8 9; do  # the controller may be away for a while
+        scontrol requeue "$SLURM_JOB_ID" && return
+        sleep 10
+    done
 }

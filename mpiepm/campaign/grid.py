@@ -41,7 +41,7 @@ class File(Section):
 
     name: str | None = Field(default=None, pattern=r"^[\w.+=-]+$", description="of the campaign; default: that of the file")
     base: dict[str, Any] = Field(description="a parameter file, with tables and expressions where it needs them")
-    grid: Annotated[tuple[Grid, ...], Field(strict=False, min_length=1)]
+    grid: Annotated[tuple[Grid, ...], Field(strict=False)]
     resources: Needs = Field(default=Needs())
     packing: Packing | None = Field(default=None, description="many small runs in one job; default: a job each")
     site: str | None = Field(default=None, description="site profile, relative to this file")
@@ -111,6 +111,8 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
 def _points(file: File, out: Path) -> Iterator[Point]:
     """All points, each once."""
     base, known = flatten(file.base), dict[str, Point]()
+    if not file.grid:
+        raise ParameterError("grid: at least one [[grid]] is needed")
     for number, grid in enumerate(file.grid, 1):
         try:
             combinations = list(_combinations(grid.over))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mpiepm.campaign.values import OMIT
 from mpiepm.campaign.values import resolve as resolve_value
@@ -25,11 +25,25 @@ class Needs(Section):
 
 
 class Packing(Section):
-    """[packing]: points of few ranks share an allocation, as many at a time as it has room for."""
+    """[packing]: short runs of few ranks share an allocation, as many at a time as it has room for."""
 
     ranks: Annotated[int, Field(ge=1)] = Field(default=1, description="pack points of at most so many ranks")
+    shorter_than: float | str = Field(default="2h", description="and which are predicted to take less than this on their own")
     cores: Annotated[int, Field(ge=1)] = Field(default=16, description="of the allocation")
     points: Annotated[int, Field(ge=1)] = Field(default=200, description="most points in one allocation")
+
+    @model_validator(mode="after")
+    def _duration(self) -> "Packing":
+        try:
+            seconds("shorter_than", self.shorter_than)
+        except ParameterError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def longest(self) -> float:
+        """Seconds that `shorter_than` stands for."""
+        return seconds("shorter_than", self.shorter_than)
 
 
 @dataclass(frozen=True)

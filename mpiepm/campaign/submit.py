@@ -76,7 +76,7 @@ def batches(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost
 def _request(campaign: Campaign, point: Point, cost: Cost, site: Site) -> Request:
     needs, packing = point.resources, campaign.packing
     memory = needs.memory * 1e9 if needs.memory else _MARGIN * cost.memory
-    packed = packing is not None and needs.ranks <= packing.ranks
+    packed = packing is not None and needs.ranks <= packing.ranks and cost.seconds < packing.longest
     cores = packing.cores if packed and packing else -(-needs.ranks // needs.nodes)
     if site.cores_per_node and cores > site.cores_per_node:
         what = f"packing.cores = {cores}" if packed else f"resources.ranks = {needs.ranks}, nodes = {needs.nodes}"

@@ -19,6 +19,11 @@ from mpiepm.core.params import ParameterError, parse
 from mpiepm.io import rundir
 
 _started: list[subprocess.Popen[str]] = []  # the mpirun of this process
+_environment: dict[str, str] = {}            # for mpirun: without what the MPI library has put there for this process
+_MPIRUN = {  # Open MPI: several at a time must not bind to the same cores; more ranks than cores are slow but possible
+    "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Worker:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(other,))
+        self.process: BaseProcess = context.Process(target=_serve, args=(other, dict(os.environ)))
         self.process.start()
         other.close()
 
@@ -70,8 +75,9 @@ class Worker:
         self.process.join()
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, environment: dict[str, str]) -> None:
     """Work until the pipe is closed."""
+    _environment.update({**_MPIRUN, **environment})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started us decides
     signal.signal(signal.SIGUSR1, _pass_on)
     _end_with_parent()
@@ -147,10 +153,10 @@ def _together(folder: Path, text: str, ranks: int) -> tuple[int, str, str]:
     rundir.plant(folder, parse(text))
     command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpiepm", "run", "--out", str(folder), "--resume", "--quiet"]
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment, start_new_session=True
     ) as child:  # the terminal's signals are not for it
         _started.append(child)
-        errors = child.communicate()[1]
+        errors = child.communicate()[0]
         _started.remove(child)
     why = "" if child.returncode in (FINISHED, UNFINISHED) else f"exit code {child.returncode}"
     return child.returncode, why, errors

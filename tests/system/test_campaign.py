@@ -1,0 +1,122 @@
+"""`mpiepm campaign` on this machine: interrupted, with a run that is killed and one that cannot work, and gathered."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import xarray
+from archives import contents
+
+from mpiepm.io import lock
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+FILE = """
+[base]
+run = { equilibrate = { events_per_site = 3 }, origins = 4, overlap = 2 }
+engine.name = "event"
+output.checkpoint_minutes = 0.005
+[resources]
+ranks = { by = "L", "20" = 2, else = 1 }
+[[grid]]
+over = { L = [16], T = [0.1, 0.06], seed = 2 }
+[[grid]]
+over = { L = [20], T = [0.1], seed = 1 }
+[[grid]]
+name = "long"
+over = { L = [32], T = [0.1], seed = 1 }
+set.run.origins = 400
+"""
+
+
+def holder(folder: Path) -> lock.Holder:
+    """Wait until a run works in the directory and has a checkpoint."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = lock.holder(folder)
+        if found and any(folder.glob("checkpoint-*.h5")):
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(folder)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "campaign.toml"
+    path.write_text(FILE)
+    return path
+
+
+def start(file: Path, out: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mpiepm", "campaign", "run", str(file), "--out", str(out), "--cores", "2"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    out, undisturbed = tmp_path / "out", tmp_path / "undisturbed"
+    long, stuck = out / "long/L=32/T=0.1/seed=1", out / "L=16/T=0.1/seed=1"
+    assert "6 runs" in mpiepm(1, "campaign", "plan", file, "--out", out).stdout
+    assert not out.exists()
+
+    stuck.mkdir(parents=True)
+    (stuck / "journal").write_text("no folder")  # so this run cannot work
+    first = start(file, out, environment)
+    os.kill(holder(long).pid, signal.SIGKILL)
+    told, errors = first.communicate(timeout=240)
+    assert first.returncode == 1, errors
+    assert f"{long}: FAILED" in told
+    assert "killed by SIGKILL" in told
+    status = mpiepm(1, "campaign", "status", file, "--out", out).stdout
+    assert "6 runs" in status
+    assert "4 finished, 2 failed" in status
+    assert "journal: is in the way" in status
+    again = mpiepm(1, "campaign", "run", file, "--out", out)
+    assert again.returncode == 1
+    assert "6 runs, 0 to do" in again.stdout
+
+    (stuck / "journal").unlink()
+    (long / "failed.txt").unlink()
+    second = start(file, out, environment)
+    holder(long)
+    second.send_signal(signal.SIGINT)
+    assert second.communicate(timeout=120)[0]
+    assert second.returncode == 75
+    assert "1 unfinished" in mpiepm(1, "campaign", "status", file, "--out", out).stdout
+    resumed = mpiepm(1, "campaign", "resume", file, "--out", out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "6 finished" in mpiepm(1, "campaign", "status", file, "--out", out).stdout
+
+    assert mpiepm(1, "campaign", "run", file, "--out", undisturbed, "--cores", 2).returncode == 0
+    archives = sorted(path.relative_to(undisturbed) for path in undisturbed.rglob("archive.h5"))
+    assert len(archives) == 6
+    for path in archives:
+        assert contents(out / path) == contents(undisturbed / path)
+
+    collected = mpiepm(1, "campaign", "collect", file, "--out", out)
+    assert collected.returncode == 0, collected.stderr
+    states = xarray.open_dataset(out / "results.nc", engine="h5netcdf")
+    assert sorted(states.point.values) == ["L=16/T=0.06", "L=16/T=0.1", "L=20/T=0.1", "long/L=32/T=0.1"]
+    assert states.trajectories.values.max() == 2
+    summary = json.loads((out / "campaign.json").read_text())
+    points = {point["name"]: point for point in summary["points"]}
+    assert summary["total"]["finished"] == 6
+    assert points["long/L=32/T=0.1/seed=1"]["actual"]["stretches"] >= 2
+    assert points["L=20/T=0.1/seed=1"]["actual"]["ranks"] == 2
+    for point in points.values():
+        assert 1 / 3 < point["predicted"]["events"] / point["actual"]["events"] < 3  # small lattices, few events
+
+
+def test_wrong_files_are_told_in_one_line(file: Path, mpiepm: Run, tmp_path: Path) -> None:
+    file.write_text(FILE.replace("L = [16]", "l = [16]"))
+    for action in ("plan", "run", "submit", "status"):
+        done = mpiepm(1, "campaign", action, file, "--out", tmp_path / "out")
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert "l: unknown key" in done.stderr
+    assert mpiepm(1, "campaign", "plan", tmp_path / "none.toml").returncode == 2
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,135 @@
+"""A campaign on a real Slurm of one node (tests/slurm/sandbox.sh): out of time, killed, cancelled, daemons lost."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from archives import contents
+
+from mpiepm.analysis.read import read
+from mpiepm.io import lock
+
+SANDBOX = Path(__file__).parents[1] / "slurm" / "sandbox.sh"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+FILE = """
+[base]
+engine = { name = "event" }
+run = { equilibrate = { events_per_site = 3 }, origins = 4, overlap = 2 }
+[resources]
+walltime = "1m"
+ranks = { by = "L", "20" = 2, else = 1 }
+memory = 1
+[packing]
+shorter_than = "2s"
+cores = 2
+[[grid]]
+over = { L = [16], T = [0.1, 0.06], seed = 2 }
+[[grid]]
+name = "two-ranks"
+over = { L = [20], T = [0.1], seed = 2 }
+[[grid]]
+name = "long"
+over = { L = [64], T = [0.1], seed = 3 }
+set = { run.origins = 200, engine.name = "sweep" }
+"""
+LONG = [f"long/L=64/T=0.1/seed={seed}" for seed in (1, 2, 3)]
+
+
+@pytest.fixture
+def slurm(environment: dict[str, str]) -> Generator[Callable[[str], None], None, None]:
+    """The sandbox, started; call it to do something with it."""
+    missing = [program for program in ("slurmctld", "slurmd", "munged") if not shutil.which(program, path="/usr/sbin:/usr/bin")]
+    if missing or os.getuid() != 0:
+        pytest.skip("NOT TESTED: no Slurm here" if missing else "NOT TESTED: the daemons of Slurm need root")
+    folder = tempfile.mkdtemp(prefix="slurm-", dir="/tmp")
+
+    def sandbox(action: str) -> None:
+        subprocess.run([SANDBOX, action, folder], check=True, timeout=60)
+
+    environment["SLURM_CONF"] = f"{folder}/slurm.conf"
+    environment.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "mpiepm" / "numba"))  # compiled once, not per job
+    sandbox("start")
+    try:
+        yield sandbox
+    finally:
+        sandbox("stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill(folder: Path) -> None:
+    """Wait for the run in the directory, and kill a rank of it."""
+    deadline = time.monotonic() + 60
+    while not (holder := lock.holder(folder)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(holder.pid, signal.SIGKILL)
+
+
+@pytest.mark.timeout(400)
+def test_a_campaign_on_slurm(
+    slurm: Callable[[str], None], mpiepm: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    file, site, out, here = (tmp_path / name for name in ("campaign.toml", "site.toml", "out", "here"))
+    file.write_text(FILE)
+    site.write_text("warning = 52\n")  # a minute is the shortest limit that Slurm knows
+
+    def campaign(action: str, *options: object) -> str:
+        done = mpiepm(1, "campaign", action, file, "--out", out, *options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def queue() -> str:
+        command = ["squeue", "--me", "--noheader", "--array", "--format=%i %j %T"]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=60).stdout
+
+    def wait(for_what: Callable[[], object], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not for_what():
+            assert time.monotonic() < deadline, f"waited in vain:\n{queue()}{campaign('status', '--all')}"
+            time.sleep(0.5)
+
+    undisturbed = mpiepm(1, "campaign", "run", file, "--out", here)  # compiles everything as well
+    assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
+
+    told = campaign("submit", "--site", site)
+    assert "9 to submit" in told
+    assert told.count("job ") == 4, told  # five runs are two arrays where an array has three jobs at most; one packed; collect
+    assert "0 to submit" in campaign("submit", "--site", site)
+    kill(out / LONG[0])
+    wait(lambda: lock.holder(out / LONG[1]), 60)
+    second = next(line.split()[0] for line in queue().splitlines() if re.search(r"_2 .*-0001 ", line))
+    subprocess.run(["scancel", second], check=True, env=environment, timeout=60)
+    wait(lambda: lock.holder(out / LONG[2]), 60)
+
+    slurm("kill")
+    without = campaign("status")
+    assert "Slurm does not answer" in without
+    assert re.search(rf"{LONG[2]} +(running|unfinished)", without), without
+    lost = mpiepm(1, "campaign", "submit", file, "--out", out)
+    assert lost.returncode == 2, lost.stdout  # it could submit twice
+    slurm("start")
+    wait(lambda: not queue(), 200)
+
+    status = campaign("status", "--all")
+    assert re.search(rf"{LONG[0]} +failed +exit code \d+ in job \d+", status), status
+    assert re.search(rf"{LONG[1]} +(unfinished|missing) .*CANCELLED", status), status
+    assert "7 finished, 1 unfinished, 1 failed" in status, status
+    assert len(read(out / LONG[2]).history) > 1  # its time was up, and it was requeued
+    assert json.loads((out / "campaign.json").read_text())["total"]["finished"] == 7
+
+    assert "2 to submit" in campaign("resume", "--site", site)
+    wait(lambda: not queue(), 200)
+    assert "9 finished" in campaign("status")
+    archives = sorted(path.relative_to(here) for path in here.rglob("archive.h5"))
+    assert len(archives) == 9
+    for path in archives:
+        assert contents(out / path) == contents(here / path)
+    assert json.loads((out / "campaign.json").read_text())["total"]["finished"] == 9

@@ -1,0 +1,210 @@
+"""Campaign files: what they expand to, how points are found again, and what is said of wrong ones."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mpiepm.campaign import command, cost, grid, queue, status, submit, values
+from mpiepm.campaign.grid import Campaign
+from mpiepm.campaign.speed import Machine, split_parts
+from mpiepm.core.params import ParameterError, Parameters, from_values
+from mpiepm.core.sections import Split
+from mpiepm.io import rundir
+
+ROOT = Path(__file__).parents[2]
+FILE = """
+name = "test"
+[base]
+run = { origins = "= max(2, 4096 / L ** 2)", origin_duration = { by = "T", "0.013" = 4.6e5, "< 0.013" = 1.2e7, else = "omit" } }
+engine.name = { by = "L", "<= 64" = "event", else = "split" }
+engine.radius = { by = "L", "<= 64" = "omit", else = 8 }
+[resources]
+ranks = { by = "L", ">= 128" = 2, else = 1 }
+walltime = "= L / 64"
+[packing]
+cores = 3
+[[grid]]
+over = { L = [32, 128], T = [0.02, 0.013, 0.01], seed = 2 }
+"""
+
+
+def read(tmp_path: Path, text: str = FILE) -> Campaign:
+    path = tmp_path / "campaign.toml"
+    path.write_text(text)
+    return grid.read(path, tmp_path / "out")
+
+
+def test_points_of_a_grid(tmp_path: Path) -> None:
+    campaign = read(tmp_path)
+    points = {point.name: point for point in campaign.points}
+    assert len(points) == 12
+    small, large = points["L=32/T=0.013/seed=2"], points["L=128/T=0.02/seed=1"]
+    assert isinstance(small.params, Parameters)
+    assert isinstance(large.params, Parameters)
+    assert small.folder == tmp_path / "out" / "L=32" / "T=0.013" / "seed=2"
+    assert (small.params.lattice.size, small.params.run.seed, small.params.run.origins) == ((32, 32), 2, 4)
+    assert (small.params.engine.name, small.params.run.origin_duration) == ("event", 4.6e5)
+    assert isinstance(large.params.engine, Split)
+    assert (large.params.engine.radius, large.params.run.origin_events_per_site, large.params.run.origins) == (8, 6.0, 2)
+    assert (small.resources.ranks, small.resources.walltime) == (1, 1800.0)
+    assert (large.resources.ranks, large.resources.walltime) == (2, 7200.0)
+
+
+def test_what_a_grid_sets_lies_over_the_base(tmp_path: Path) -> None:
+    text = """
+    [base]
+    engine = { name = "sweep", window = 0.1 }
+    run = { equilibrate = { events_per_site = 3 }, stop_persistence = 0.1 }
+    output.correlations = {}
+    [[grid]]
+    name = "a"
+    set.L = 64
+    set.run = { equilibrate.time = 50, origin_duration = 9 }
+    set.engine.name = "split"
+    set.output.correlations.wave_number = 2
+    over = { T = [0.1], run.overlap = [1, 2] }
+    [[grid]]
+    over = { T = [0.1], run.equilibrate = [{ time = 7 }], lattice.size = [[32, 48]] }
+    """
+    first, second, third = read(tmp_path, text).points
+    assert [first.name, second.name] == ["a/T=0.1/run.overlap=1", "a/T=0.1/run.overlap=2"]
+    assert third.name == "T=0.1/run.equilibrate.time=7/lattice.size=32x48"
+    assert isinstance(second.params, Parameters)
+    assert isinstance(third.params, Parameters)
+    assert second.params.engine == Split()
+    assert (second.params.run.equilibrate.time, second.params.run.equilibrate.events_per_site) == (50, None)
+    assert (second.params.run.origin_duration, second.params.run.stop_persistence, second.params.run.overlap) == (9, None, 2)
+    assert second.params.output.correlations
+    assert second.params.output.correlations.wave_number == 2
+    assert (third.params.engine.name, third.params.lattice.size) == ("sweep", (32, 48))
+    assert (third.params.run.equilibrate.time, third.params.run.stop_persistence) == (7, 0.1)
+
+
+def test_points_are_found_again_after_the_file_was_edited(tmp_path: Path) -> None:
+    for point in read(tmp_path).points:
+        rundir.plant(point.folder, point.params)
+    added = read(tmp_path, FILE.replace("[32, 128]", "[32, 48, 128]"))
+    assert [(point.folder / "params.toml").exists() for point in added.points].count(False) == 6
+    assert added.strays == ()
+    renamed = read(tmp_path, FILE.replace("over = { L", 'name = "sizes"\nover = { L'))
+    assert {point.name.split("/")[0] for point in renamed.points} == {"sizes"}
+    assert [point.folder for point in renamed.points] == [point.folder for point in read(tmp_path).points]
+    fewer = read(tmp_path, FILE.replace("[32, 128]", "[32]"))
+    assert (len(fewer.points), len(fewer.strays)) == (6, 6)
+
+
+def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> None:
+    for point in read(tmp_path).points[:1]:
+        rundir.plant(point.folder, point.params)
+    with pytest.raises(ParameterError, match=r"L=32/T=0.02/seed=1: .*other parameters: run.overlap is 1 there and 2 here"):
+        read(tmp_path, FILE.replace("run = {", "run = { overlap = 2,"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 2", "sed = 2", r"over.sed = 2: must be a list of values"),
+        ("seed = 2", "seed = []", r"over.seed = \[\]: must be a list of values, or a number of seeds"),
+        ('"< 0.013"', '"below 0.013"', "run.origin_duration: 'below 0.013' must be a number, or one after"),
+        (', else = "omit"', "", "run.origin_duration: has no entry for T = 0.02, and no else"),
+        ('by = "T"', 'by = "TT"', "by = 'TT' must be one of L, T, seed"),
+        ("4096 / L", "4096 / M", "'= max.*' cannot be computed: M must be one of L, T, seed"),
+        ("4096 / L ** 2", "().__class__", "is not arithmetic"),
+        ("4096 / L ** 2", "9.0 ** 9 ** 9 ** 9", "cannot be computed"),
+        ("4096 / L ** 2", "2.5", "L=32/T=0.02/seed=1: run.origins = 2.5: must be"),
+        ("[[grid]]", "[[grid]]\nnam = 1", "grid.0.nam: unknown key"),
+        ("over = {", "set.model.temperatur = 1\nover = {", "model.temperatur: unknown key; did you mean temperature"),
+        ("[resources]", "[resources]\nnodes = 3", r"resources.nodes = 3, ranks = 1: a node needs a rank"),
+        ("= L / 64", "24 hours", "resources.walltime = '24 hours': must be above 0, and like 90s"),
+        ('else = 1 }', 'else = 40 }', "resources.ranks = 40: must be at most 17"),
+        ("[base]", "[base", "not valid TOML"),
+        ("[packing]", "[packing]\ncore = 2", r"packing.core: unknown key; did you mean cores\?"),
+        ('name = "test"', 'name = "a/b"', "name = 'a/b': must be"),
+        ("[[grid]]", "[grid]", "grid"),
+    ],
+)  # fmt: skip
+def test_wrong_files_are_named_in_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in FILE
+    with pytest.raises(ParameterError, match=message) as error:
+        read(tmp_path, FILE.replace(old, new, 1))
+    assert len(str(error.value).splitlines()) == 1
+    assert str(error.value).startswith(str(tmp_path / "campaign.toml"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_points_of_the_same_name_must_be_the_same(tmp_path: Path) -> None:
+    twice = FILE + "[[grid]]\nover = { L = [32], T = [0.02], seed = 3 }\n"
+    assert len(read(tmp_path, twice).points) == 13
+    with pytest.raises(ParameterError, match=r"two points of this name differ, give a grid a name: run.overlap is 1 there"):
+        read(tmp_path, twice + "set.run.overlap = 2\n")
+
+
+def test_expressions() -> None:
+    axes = {"L": 64, "T": 0.02, "engine": "event"}
+    results = {"2 * L": 128, "-L + 65": 1, "L if T < 0.03 else 0": 64, "ceil(log2(L) / 4)": 2, "L ** 0.5": 8}
+    for text, result in results.items():
+        assert values.compute("key", text, axes) == result
+        assert isinstance(values.compute("key", text, axes), int)
+    for text in ("engine", "__import__('os')", "L.real", "[1]", "'a'", "lambda: 1", "1 / 0", "exp(1e9)", "L and T", "(" * 500):
+        with pytest.raises(ParameterError):
+            values.compute("key", text, axes)
+
+
+def test_status_and_collected_lists(tmp_path: Path) -> None:
+    campaign = read(tmp_path)
+    assert queue.jobs(campaign) == {}
+    first, second, third, fourth = campaign.points[:4]
+    for point in (first, second, third):
+        rundir.plant(point.folder, point.params)
+    (second.folder / "failed.txt").write_text("exit code 1 in job 7 on node3\nmpiepm: rank 0 of 2 failed:\nmpiepm: no space\n")
+    (third.folder / "run.log").write_text("")
+    waits, goes = queue.Job("7", "PENDING", "Priority", False), queue.Job("8", "RUNNING", "None", True)
+    assert status.of(first).state == "missing"
+    assert status.of(second) == status.Status("failed", "exit code 1 in job 7 on node3; mpiepm: no space")
+    assert status.of(second, waits) == status.Status("queued", "job 7, Priority")
+    assert status.of(third).state == "unfinished"
+    assert status.of(third, goes) == status.Status("queued", "in job 8")
+    assert status.of(fourth, queue.Job("9", "TIMEOUT", "", False)) == status.Status("missing", "job 9 TIMEOUT")
+
+
+def test_batches_pack_and_keep_within_the_limit(tmp_path: Path) -> None:
+    campaign = read(tmp_path)
+    predicted = command.costs(campaign, Machine())
+    small, *large = submit.batches(campaign, campaign.points, predicted, campaign.site, 4)[::-1]
+    assert (small.request.packed, len(small.points), small.jobs, small.cores) == (True, 6, 1, 3)
+    assert sorted(len(batch.points) for batch in large) == [2, 4]
+    assert {batch.request.ranks for batch in large} == {2}
+    with pytest.raises(ParameterError, match=r"packing.cores = 3: a node of this cluster has 2 cores"):
+        submit.batches(campaign, campaign.points, predicted, campaign.site.model_copy(update={"cores_per_node": 2}), 4)
+
+
+def test_predicted_events_are_those_of_the_paper() -> None:
+    """Of the runs of run/ozawa_biroli_2023: events per site as they were."""
+    run = {"equilibrate": {"events_per_site": 10}, "origins": 40, "overlap": 4}
+    for length, temperature, duration, there in (
+        (64, 0.02, None, 77.3), (128, 0.013, 4.6e5, 86.9), (128, 0.007, 5e9, 126.0), (64, 0.005, 4.5e13, 101.1),
+    ):  # fmt: skip
+        origin = {} if duration is None else {"origin_duration": duration}
+        lattice, model = {"size": [length, length]}, {"temperature": temperature}
+        params = from_values({"lattice": lattice, "model": model, "run": {**run, **origin}})
+        assert isinstance(params, Parameters)
+        assert cost.events_per_site(params) == pytest.approx(there, rel=0.2)
+    isolated = {"model": {"temperature": 0.06, "elasticity": False}, "run": {"equilibrate": {"time": 1e3}, "origins": 1}}
+    params = from_values(isolated)
+    assert isinstance(params, Parameters)
+    assert 0.0 < cost.events_per_site(params) - 6.0 < 10.0
+
+
+def test_split_engine_on_many_ranks() -> None:
+    one, many = (sum(split_parts(16384**2, ranks, 0.02, 1652.0).values()) for ranks in (1, 256))
+    assert 5e-6 < one < 20e-6
+    assert 0.5 < one / many / 256 < 1.6
+
+
+def test_the_campaigns_of_the_repository_are_sound(tmp_path: Path) -> None:
+    for path in (*ROOT.glob("run/*/campaign.toml"), *ROOT.glob("run/*/study.toml"), *ROOT.glob("run/*/small.toml")):
+        campaign = grid.read(path, tmp_path / "none")
+        assert len({point.folder for point in campaign.points}) == len(campaign.points)
+    assert shutil.which("bash")
+    assert grid.load_site(ROOT / "slurm" / "sites" / "example.toml").launcher == "srun --mpi=pmix"
