@@ -28,6 +28,7 @@ equilibrate = { events_per_site = 1 }
 origins = 4
 [output]
 checkpoint_minutes = 1e-4
+lags = { first = 0.1, per_decade = 4 }
 snapshots = [0.5, 1.0, 2.0]
 snapshot_origins = 4
 """
@@ -86,7 +87,7 @@ def start(
     )  # fmt: skip
 
 
-def wait_for_checkpoints(folder: Path, number: int = 3) -> None:
+def wait_for_checkpoints(folder: Path, number: int = 2) -> None:
     deadline = time.monotonic() + 120
     while not (folder / f"checkpoint-{number:06d}.h5").exists() and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -1,0 +1,89 @@
+"""What the guards cost, as a share of the run time: the look at all sites after every step, and the watchdog's thread.
+
+    python benchmarks/guards.py [--length 256] [--seconds 20]
+    mpirun -n 2 python benchmarks/guards.py --length 1024
+
+Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run (most stops of the log-spaced
+lags) and of an origin. Signs of life: one call for each batch of events. Thread: time that it has used, by its own clock.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from mpi4py import MPI
+
+from mpiepm import guard, watchdog
+from mpiepm.core import alive
+from mpiepm.core.params import parse
+from mpiepm.engine.layout import slabs
+from mpiepm.simulation import HEARTBEAT, Simulation
+
+COMM = MPI.COMM_WORLD
+CASES = {
+    "sweep": ["model.temperature=0.04"],
+    "event": ["model.temperature=0.04", "engine.name=event"],
+    "split": ["model.temperature=0.04", "engine.name=split"],
+    "ferrero": ["model={name='ferrero', temperature=0.1}", "run={equilibrate={time=1e4}, duration=1e4}"],
+}  # fmt: skip
+
+
+def share(case: str, length: int, seconds: float) -> tuple[float, int, float]:
+    """Time in the looks over that in steps, on the slowest rank; how many there were; and time of a sign of life over both."""
+    start = ["run.equilibrate={time=50}", "run.origin_duration=1e9"] if case != "ferrero" else []
+    params = parse("", [f"lattice.size=[{length}, {length}]", *start, *CASES[case]])
+    simulation = Simulation(slabs(params), params)
+    simulation.rehearse()
+    simulation = Simulation(slabs(params), params)
+    guard.check(simulation)
+    steps = looks = 0.0
+    pace, number, signs = 1.0, 0, alive.signs.count
+    while COMM.bcast(steps < seconds):
+        before, clock = simulation.state.time, time.perf_counter()
+        simulation.step(before + pace, lambda name, value: None)
+        middle = time.perf_counter()
+        guard.check(simulation)
+        took = middle - clock
+        steps += took
+        looks += time.perf_counter() - middle
+        number += 1
+        pace = COMM.bcast(min((simulation.state.time - before) * HEARTBEAT / max(took, 1e-6), 10 * pace))
+    signs = alive.signs.count - signs
+    began = time.perf_counter()
+    for _ in range(100_000):
+        alive.got_to(0.0, 0)
+    sign = (time.perf_counter() - began) / 100_000
+    return COMM.allreduce(looks / steps, MPI.MAX), number, COMM.allreduce(sign * signs / steps, MPI.MAX)
+
+
+def waking(length: int) -> float:
+    """Seconds that the watchdog needs each time it wakes up, with a file of several ranks."""
+    params = parse("", [f"lattice.size=[{length}, {length}]", "model.temperature=0.1"])
+    with tempfile.TemporaryDirectory() as folder:
+        dog = watchdog._Watchdog(slabs(params), Path(folder) / "heartbeats", 600.0)
+        began = time.perf_counter()
+        for _ in range(1000):
+            dog._tell()
+        return (time.perf_counter() - began) / 1000
+
+
+def main() -> None:
+    """Print a line for each engine."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    a = parser.parse_args()
+    if COMM.rank == 0:
+        print(f"L = {a.length}, {COMM.size} ranks", flush=True)
+    for case in CASES:
+        looks, number, signs = share(case, a.length, a.seconds)
+        if COMM.rank == 0:
+            print(f"{case:8s} looks {100 * looks:.3f} % ({number}), signs of life {100 * signs:.4f} %", flush=True)
+    seconds = waking(a.length)
+    if COMM.rank == 0:
+        print(f"thread   {100 * seconds / 10:.5f} % (wakes up every 10 s)")
+
+
+if __name__ == "__main__":
+    main()
