@@ -1,0 +1,130 @@
+"""Runs that are asked to end, or that meet another one: exit codes, and nothing lost."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from archives import contents
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PARAMS = """
+[lattice]
+size = [64, 64]
+[model]
+temperature = 0.1
+[engine]
+name = "event"
+[run]
+equilibrate = { events_per_site = 1 }
+origins = 12
+"""
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    path = tmp_path / "params.toml"
+    path.write_text(PARAMS)
+    return path
+
+
+def start(environment: dict[str, str], ranks: int, params: Path, folder: Path, *more: str) -> "subprocess.Popen[str]":
+    """Begin or continue a run; returns when its loop has begun."""
+    log = folder / "run.log"
+    before = log.read_text().count("start:") if log.exists() else 0
+    command = [sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(folder), "--resume", *more]
+    if ranks > 1:
+        command = ["mpirun", "-n", str(ranks), *command]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while (not log.exists() or log.read_text().count("start:") == before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None, "the run ended before anybody asked it to"
+    return process
+
+
+def ranks_of(process: "subprocess.Popen[str]") -> list[int]:
+    """Process numbers of the ranks that mpirun has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue  # it has just ended
+        if int(parent) == process.pid:
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:
+    """To mpirun, to one rank, to a run without mpirun: at most a few seconds, 75, and the next start goes on from there."""
+    folder = tmp_path / "run"
+    for ranks, number in ((2, signal.SIGUSR1), (2, signal.SIGTERM), (1, signal.SIGINT)):
+        process = start(environment, ranks, params, folder)
+        to_one_rank = ranks > 1 and number == signal.SIGTERM
+        subprocess.run(["kill", f"-{number}", str(ranks_of(process)[-1] if to_one_rank else process.pid)], check=True)
+        asked = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 75, errors
+        assert time.monotonic() - asked < 30
+        assert f"mpiepm: unfinished, checkpoint written: {number.name}; continue with --resume" in errors
+        assert not (folder / "archive.h5").exists()
+        assert not (folder / "run.lock").exists()
+    done = mpiepm(1, "run", "--out", folder, "--resume")
+    assert done.returncode == 0, done.stderr
+    whole = mpiepm(1, "run", params, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert contents(folder / "archive.h5") == contents(tmp_path / "whole" / "archive.h5")
+
+
+def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Path, tmp_path: Path) -> None:
+    slow = ["--set", "lattice.size=[2048, 2048]", "--set", "engine.name=sweep", "--set", "engine.window=1"]  # seconds a step
+    process = start(environment, 1, params, tmp_path / "run", *slow)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "interrupt again" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == -signal.SIGINT
+
+
+@pytest.mark.parametrize("slurm", [False, True])
+def test_walltime(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path, slurm: bool) -> None:
+    """Starts are not free, and count; yet every one gets on by a step, however short its time is."""
+    folder, events = tmp_path / "run", []
+    command = [sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(folder), "--resume"]
+    command += ["--set", "lattice.size=[256, 256]"]
+    for _ in range(2):
+        limit = [] if slurm else ["--walltime", "5s"]
+        job = {"SLURM_JOB_ID": "1", "SLURM_JOB_END_TIME": str(int(time.time()) + 5)} if slurm else {}
+        done = subprocess.run([*command, *limit], capture_output=True, text=True, timeout=120, env=environment | job)
+        assert done.returncode == 75, done.stderr
+        assert "unfinished, checkpoint written: wall time, with " in done.stderr
+        events.append(int((folder / "run.log").read_text().split()[-4]))
+    assert 0 < events[0] < events[1]
+
+
+def test_a_wrong_walltime_touches_nothing(mpiepm: Run, params: Path, tmp_path: Path) -> None:
+    wrong = mpiepm(2, "run", params, "--out", tmp_path / "run", "--walltime", "24")
+    assert wrong.returncode == 2
+    assert "mpiepm: --walltime 24: must be above 0, and like 90s, 30m, 24h, 2d" in wrong.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_run_is_turned_away(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = start(environment, 2, params, folder)
+    for mode in ("--resume", "--overwrite"):
+        second = mpiepm(1, "run", params, "--out", folder, mode)
+        assert second.returncode == 2
+        pid = json.loads((folder / "run.lock").read_text())["pid"]
+        assert pid in ranks_of(first)
+        assert f"mpiepm: {folder}: in use by process {pid} on " in second.stderr
+    subprocess.run(["kill", "-USR1", str(first.pid)], check=True)
+    first.communicate(timeout=60)
+    assert first.returncode == 75
