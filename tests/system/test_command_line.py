@@ -1,8 +1,6 @@
 """The program as its user sees it: run, resume, analyse, figure, info, validate."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
+from processes import kill
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -90,8 +89,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     deadline = time.monotonic() + 120
     while len(list(folder.glob("checkpoint-*.h5"))) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill(process, first, all_ranks=engine == "sweep")
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()
     info = mpiepm(1, "info", folder)

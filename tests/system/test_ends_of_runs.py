@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from archives import contents
+from processes import ranks_of
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -46,19 +47,6 @@ def start(environment: dict[str, str], ranks: int, params: Path, folder: Path, *
         time.sleep(0.01)
     assert process.poll() is None, "the run ended before anybody asked it to"
     return process
-
-
-def ranks_of(process: "subprocess.Popen[str]") -> list[int]:
-    """Process numbers of the ranks that mpirun has started."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = stat.read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue  # it has just ended
-        if int(parent) == process.pid:
-            found.append(int(stat.parent.name))
-    return sorted(found)
 
 
 def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:

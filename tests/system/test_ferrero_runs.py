@@ -1,7 +1,5 @@
 """The model "ferrero" as its user runs it: the same archive on any number of ranks and after a kill, tracers included."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
+from processes import kill
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -67,8 +66,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     deadline = time.monotonic() + 120
     while not (folder / "checkpoint-000030.h5").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)  # by then tracers move
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill(process, first, all_ranks=False)
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()
     done = mpiepm(second, "run", "--out", folder, "--resume")
