@@ -8,9 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from archives import left_by_a_kill
 from mpi4py import MPI
 
-from mpiepm import simulation
 from mpiepm.analysis.read import read
 from mpiepm.analysis.results import analyse
 from mpiepm.analysis.verify import verify
@@ -192,15 +192,7 @@ def test_structure_and_parameters(tmp_path: Path, capsys: pytest.CaptureFixture[
 def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory as a kill leaves it: two checkpoints and their journal."""
     folder = tmp_path_factory.mktemp("unfinished") / "run"
-    (folder.parent / "params.toml").write_text("[model]\ntemperature = 0.2\n[lattice]\nsize = [8, 12]\n")
-    overrides = ["run.origins=2", "run.equilibrate={time=1}", "run.origin_duration=4", "output.lags={first=2}",
-                 "output.checkpoint_minutes=1e-9"]  # fmt: skip
-    arguments = [part for override in overrides for part in ("--set", override)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation.rundir, "tidy", lambda folder: None)
-        with pytest.raises(SystemExit):
-            main(["run", str(folder.parent / "params.toml"), "--out", str(folder), "--quiet", *arguments])
-    (folder / "archive.h5").unlink()
+    left_by_a_kill(folder)
     return folder
 
 
