@@ -285,6 +285,8 @@ class Simulation:
 def run(domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False) -> None:
     """Run to the end in the directory `folder`, from its newest checkpoint if `resume` finds one. Collective.
 
+    The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_activity`).
+
     Raises
     ------
     FloatingPointError : on all ranks, if the stress is no longer finite

@@ -1,5 +1,6 @@
 """`verify` finds whatever is damaged and says what; archives of all versions are read; `info` knows every state."""
 
+import fcntl
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -206,6 +207,10 @@ def test_unfinished_runs(unfinished: Path, tmp_path: Path, capsys: pytest.Captur
     assert code == 0
     for word in ("unfinished", "epmq, T = 0.2", f"{checkpoints[1].name}; continue it with", "2 of 2 origins done, t = "):
         assert word in said
+    with (unfinished / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert f"{unfinished}: running" in ended_with(capsys, "info", unfinished)[1]
+    (unfinished / "run.lock").unlink()
     for path in (*checkpoints, segments[1]):
         folder = tmp_path / path.stem
         shutil.copytree(unfinished, folder)
