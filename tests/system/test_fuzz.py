@@ -27,6 +27,7 @@ SECONDS = 60.0  # that a command may take on a damaged file, on a busy machine
 MEMORY = 6 * 1024**3  # bytes of address space, most of which the libraries take
 READER = """
 import contextlib, io, json, sys
+from mpiepm.cli import main
 for line in sys.stdin:
     said = io.StringIO()
     try:
