@@ -294,6 +294,8 @@ def run(
 
     Returns whether the end is reached; if `limits` came first, the present is in a checkpoint.
 
+    The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_activity`).
+
     Raises
     ------
     ParameterError : on all ranks, if another process works in the directory, or if no checkpoint in it is sound

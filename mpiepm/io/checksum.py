@@ -107,11 +107,21 @@ def read(path: Path) -> Sums | None:
             raise DamagedError("its length is not the one it was written with")
         file.seek(size)
         text = file.read(rest)
-    if zlib.crc32(text) != crc:
-        raise DamagedError("its checksums are damaged")
-    entries = json.loads(text)
-    extents = {name: (offset, nbytes) for name, (offset, nbytes, _) in entries.items() if name != REST}
-    return Sums(size, extents, {name: value for name, (_, _, value) in entries.items()}, f"{crc:08x}")
+    try:
+        if zlib.crc32(text) != crc:
+            raise ValueError
+        return _sums(json.loads(text), size, f"{crc:08x}")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise DamagedError("its checksums are damaged") from None
+
+
+def _sums(entries: dict[str, tuple[int, int, int]], size: int, seal: str) -> Sums:
+    """Raises ValueError or TypeError unless all of it makes sense."""
+    extents = {name: (offset, length) for name, (offset, length, _) in entries.items() if name != REST}
+    for offset, length in extents.values():
+        if not (isinstance(offset, int) and isinstance(length, int) and 0 <= offset <= offset + length <= size):
+            raise ValueError
+    return Sums(size, extents, {name: value for name, (_, _, value) in entries.items()}, seal)
 
 
 def damaged(path: Path, sums: Sums, names: Iterable[str] | None = None) -> list[str]:
@@ -119,7 +129,7 @@ def damaged(path: Path, sums: Sums, names: Iterable[str] | None = None) -> list[
     parts = _parts(sums.extents, sums.size)
     plan = list(_pieces({name: parts[name] for name in (parts if names is None else names) if name in parts}))
     found = _fold(plan, list(_sums_of_pieces(path, plan)))
-    return [name for name, crc in found.items() if crc != sums.sums[name]]
+    return [name for name, crc in found.items() if crc != sums.sums.get(name)]
 
 
 def _datasets(path: Path) -> dict[str, tuple[int, int]]:

@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, hdf5
+from mpiepm.io import checkpoint, checksum, hdf5
 from mpiepm.io.archive import Archive
 from mpiepm.observe.base import Variable
 from mpiepm.simulation import Simulation
@@ -53,6 +53,30 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
     with xarray.open_dataset(path, group="fields", engine="h5netcdf") as fields:
         assert fields["a"].dims == ("snapshot", "x", "y")
     assert not list(shared_path.glob("*.partial"))
+
+
+def test_checksums_are_those_of_one_rank(shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checksum, "_PIECE", 512)  # so that there is something to share
+    contents = {"fields/a": [whole(k) for k in range(3)], "fields/time": np.array([1.0, 2.0, 3.0])}
+    found = []
+    for name, domain in (("together", Domain(SHAPE)), (f"alone-{MPI.COMM_WORLD.rank}", Domain(SHAPE, MPI.COMM_SELF))):
+        path = shared_path / name
+        slabs = [field[domain.rows] for field in contents["fields/a"]]
+        datasets = {
+            "fields/a": hdf5.Dataset(("snapshot", "x", "y"), slabs=slabs, dtype="f8"),
+            "fields/time": hdf5.Dataset(("snapshot",), contents["fields/time"]),
+        }
+        hdf5.write(path, domain, datasets, {"schema": "test"})
+        sums = checksum.read(path)
+        assert sums is not None
+        assert checksum.damaged(path, sums) == []
+        found.append((sums.size, sums.extents, sums.sums))
+    assert found[0] == found[1]
+
+
+def test_a_file_that_cannot_be_sealed_is_an_error_everywhere(shared_path: Path) -> None:
+    with pytest.raises(OSError, match="absent"):
+        checksum.seal(shared_path / "absent", Domain(SHAPE))
 
 
 def test_a_failed_write_leaves_the_old_file_and_raises_everywhere(shared_path: Path) -> None:

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from archives import left_by_a_kill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpiepm import simulation
-from mpiepm.cli import main
 from mpiepm.core.params import FerreroParameters, ParameterError, Parameters, parse
 
 DATA = Path(__file__).parents[1] / "data"
@@ -27,7 +26,7 @@ VALID = tuple((DATA / "archive2" / model / "params.toml").read_text() for model 
 SECONDS = 60.0  # that a command may take on a damaged file, on a busy machine
 MEMORY = 6 * 1024**3  # bytes of address space, most of which the libraries take
 READER = """
-import contextlib, io, json, sys, traceback
+import contextlib, io, json, sys
 from mpiepm.cli import main
 for line in sys.stdin:
     said = io.StringIO()
@@ -187,15 +186,7 @@ def test_damaged_archives(reader: Reader, tmp_path: Path, version: str, model: s
 def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory as a kill leaves it."""
     folder = tmp_path_factory.mktemp("unfinished") / "run"
-    (folder.parent / "params.toml").write_text("[model]\ntemperature = 0.2\n[lattice]\nsize = [8, 12]\n")
-    overrides = ["run.origins=2", "run.equilibrate={time=1}", "run.origin_duration=4", "output.lags={first=2}",
-                 "output.checkpoint_minutes=1e-9"]  # fmt: skip
-    arguments = [part for override in overrides for part in ("--set", override)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation.rundir, "tidy", lambda folder: None)
-        with pytest.raises(SystemExit):
-            main(["run", str(folder.parent / "params.toml"), "--out", str(folder), "--quiet", *arguments])
-    (folder / "archive.h5").unlink()
+    left_by_a_kill(folder)
     return folder
 
 

@@ -1,5 +1,6 @@
 """`verify` finds whatever is damaged and says what; archives of all versions are read; `info` knows every state."""
 
+import fcntl
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from archives import left_by_a_kill
 from mpi4py import MPI
 
-from mpiepm import simulation
 from mpiepm.analysis.read import read
 from mpiepm.analysis.results import analyse
 from mpiepm.analysis.verify import verify
@@ -192,15 +193,7 @@ def test_structure_and_parameters(tmp_path: Path, capsys: pytest.CaptureFixture[
 def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory as a kill leaves it: two checkpoints and their journal."""
     folder = tmp_path_factory.mktemp("unfinished") / "run"
-    (folder.parent / "params.toml").write_text("[model]\ntemperature = 0.2\n[lattice]\nsize = [8, 12]\n")
-    overrides = ["run.origins=2", "run.equilibrate={time=1}", "run.origin_duration=4", "output.lags={first=2}",
-                 "output.checkpoint_minutes=1e-9"]  # fmt: skip
-    arguments = [part for override in overrides for part in ("--set", override)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation.rundir, "tidy", lambda folder: None)
-        with pytest.raises(SystemExit):
-            main(["run", str(folder.parent / "params.toml"), "--out", str(folder), "--quiet", *arguments])
-    (folder / "archive.h5").unlink()
+    left_by_a_kill(folder)
     return folder
 
 
@@ -214,6 +207,10 @@ def test_unfinished_runs(unfinished: Path, tmp_path: Path, capsys: pytest.Captur
     assert code == 0
     for word in ("unfinished", "epmq, T = 0.2", f"{checkpoints[1].name}; continue it with", "2 of 2 origins done, t = "):
         assert word in said
+    with (unfinished / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert f"{unfinished}: running" in ended_with(capsys, "info", unfinished)[1]
+    (unfinished / "run.lock").unlink()
     for path in (*checkpoints, segments[1]):
         folder = tmp_path / path.stem
         shutil.copytree(unfinished, folder)
