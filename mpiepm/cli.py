@@ -1,17 +1,23 @@
-"""The command line: ``mpiepm run | analyse | figure | theory | validate | info``.
+"""The command line: ``mpiepm run | campaign | analyse | figure | theory | validate | info``.
 
-Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched).
+Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched), 75 a run was ended by
+a limit or a signal before it was finished: a checkpoint is written, continue it with --resume.
 """
 
 import argparse
+import math
 import sys
+import time
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mpiepm import __version__
-from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
+from mpiepm.campaign import arguments as campaign_arguments
+from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED, UNFINISHED
+from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.core.params import ParameterError
 
 if TYPE_CHECKING:
@@ -50,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     mode = run.add_mutually_exclusive_group()
     mode.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in DIR")
     mode.add_argument("--overwrite", action="store_true", help="drop the run that DIR holds")
+    run.add_argument("--walltime", metavar="TIME",
+                     help="end in time, with a checkpoint and exit code 75: 90s, 30m, 24h, 2d, HH:MM:SS, D-HH:MM:SS; in a "
+                     "Slurm job its limit counts as well")  # fmt: skip
     run.add_argument("--quiet", action="store_true", help="no progress line, no table at the end")
 
     analyse = commands.add_parser(
@@ -86,39 +95,55 @@ def _parser() -> argparse.ArgumentParser:
     theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian of this width")
     theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
 
+    campaign_arguments.add_parser(commands)
+
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
     info.add_argument("folder", type=Path, nargs="?", metavar="DIR")
     return parser
 
 
-def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> None:
+    """Raises SystemExit, on all ranks, if the run is not finished."""
+    limits = Limits()
+    with limits.listening(), ExitStack() as stack:
+        outcome: object = None
+        if comm.rank == 0:
+            try:
+                given = began + duration(arguments.walltime) if arguments.walltime else math.inf
+                limits.deadline = min(given, end_of_job())
+                outcome = _prepare(arguments, comm.size, stack)
+            except ParameterError as error:
+                outcome = error
+        outcome = comm.bcast(outcome)
+        if isinstance(outcome, ParameterError):
+            raise outcome
+        assert isinstance(outcome, tuple)
+        text, folder, resume = outcome
+        finished = _simulate(text, folder, resume, arguments.quiet, comm, limits)
+    if not finished:
+        sys.exit(UNFINISHED)
+
+
+def _prepare(arguments: argparse.Namespace, ranks: int, stack: ExitStack) -> tuple[str, Path, bool]:
+    """Parameters, run directory (held until the end of `stack`), and whether to resume; on one rank."""
     from mpiepm.core.params import load
     from mpiepm.io import rundir
 
     folder = arguments.out
-    outcome: object = None
-    if comm.rank == 0:
-        try:
-            if folder is None and arguments.params is None:
-                raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
-            folder = folder or Path("results") / arguments.params.stem
-            params = load(arguments.params, arguments.overrides) if arguments.params else None
-            if params is None and arguments.overrides:
-                raise ParameterError("--set: needs a parameter file")
-            if params is not None:
-                params = _resolved(params)
-                _check_ranks(params, comm.size)
-            params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
-            _check_ranks(params, comm.size)
-            outcome = (params.to_toml(), resume, folder)
-        except ParameterError as error:
-            outcome = error
-    outcome = comm.bcast(outcome)
-    if isinstance(outcome, ParameterError):
-        raise outcome
-    assert isinstance(outcome, tuple)
-    text, resume, folder = outcome
-    _simulate(text, folder, resume, arguments.quiet, comm)
+    if folder is None and arguments.params is None:
+        raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
+    folder = folder or Path("results") / arguments.params.stem
+    params = load(arguments.params, arguments.overrides) if arguments.params else None
+    if params is None and arguments.overrides:
+        raise ParameterError("--set: needs a parameter file")
+    if params is not None:
+        params = _resolved(params)
+        _check_ranks(params, ranks)
+    if not (arguments.resume and rundir.is_finished(folder)):
+        stack.enter_context(rundir.occupied(folder))
+    params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
+    _check_ranks(params, ranks)
+    return params.to_toml(), folder, resume
 
 
 def _resolved(params: "AnyParameters") -> "AnyParameters":
@@ -140,7 +165,8 @@ def _check_ranks(params: "AnyParameters", ranks: int) -> None:
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
 
 
-def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm") -> None:
+def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm", limits: Limits) -> bool:
+    """Returns whether the run is finished."""
     from mpiepm.core.params import parse
     from mpiepm.io import rundir
 
@@ -148,18 +174,19 @@ def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Int
         if comm.rank == 0:
             rundir.tidy(folder)  # it may have been killed between its archive and this
             print(f"{folder}: the run is finished, nothing to resume")
-        return
+        return True
     params = parse(text)
     from mpiepm import simulation
     from mpiepm.engine.layout import slabs
     from mpiepm.warmup import compile_in_turn
 
     compile_in_turn(comm, params)
-    simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=quiet)
-    if comm.rank == 0 and not quiet:
+    finished = simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=quiet, limits=limits)
+    if finished and comm.rank == 0 and not quiet:
         from mpiepm.analysis.table import summary
 
         print(summary([folder]))
+    return finished
 
 
 def _info(folder: Path | None) -> None:
@@ -241,9 +268,9 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
         sys.exit(FAILED)
 
 
-def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
+def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> None:
     if arguments.command == "run":
-        _run(arguments, comm)
+        _run(arguments, comm, began)
     elif arguments.command == "validate":
         _validate(arguments, comm)
     elif comm.rank == 0:
@@ -253,18 +280,24 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
             _theory(arguments)
         elif arguments.command == "figure":
             _figure(arguments)
+        elif arguments.command == "campaign":
+            from mpiepm.campaign import command
+
+            if code := command.main(arguments):
+                sys.exit(code)
         else:
             _info(arguments.folder)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
+    began = time.time()
     arguments = _parser().parse_args(argv)
     from mpi4py import MPI
 
     comm = MPI.COMM_WORLD
     try:
-        _dispatch(arguments, comm)
+        _dispatch(arguments, comm, began)
     except ParameterError as error:
         if comm.rank == 0:
             print(f"mpiepm: {error}", file=sys.stderr)

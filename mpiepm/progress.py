@@ -45,6 +45,12 @@ class Progress:
         if self._active:
             self._log.info(message)
 
+    def warn(self, message: str) -> None:
+        """A line in the log and on the standard error."""
+        if self._active:
+            print(f"mpiepm: warning: {message}", file=sys.stderr, flush=True)
+            self._log.warning("warning: %s", message)
+
     def _stationary_status(self, now: float) -> str:
         """One long run: the rest takes as long as what has been done, by time."""
         run, state = self._simulation.params.run, self._simulation.state
@@ -94,10 +100,20 @@ class Progress:
             self._logged = now
             self.say(status)
 
-    def finish(self) -> None:
-        """The run is complete."""
+    def _clear(self) -> None:
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def stop(self, reason: str) -> None:
+        """The run ends unfinished."""
+        self._clear()
+        self.say(f"unfinished: {reason}; {self._simulation.state.events} events so far")
+        if self._active:
+            print(f"mpiepm: unfinished, checkpoint written: {reason}; continue with --resume", file=sys.stderr, flush=True)
+
+    def finish(self) -> None:
+        """The run is complete."""
+        self._clear()
         self.say(f"finished: {self._simulation.state.events} events")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mpiepm.core.limits import Limits
 from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
 from mpiepm.core.sections import Auto, Event, Split
@@ -22,7 +23,7 @@ from mpiepm.engine.step import StepEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
-from mpiepm.io import checkpoint, rundir
+from mpiepm.io import checkpoint, lock, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import stretch
 from mpiepm.observe.activity import ActivitySeries
@@ -281,49 +282,95 @@ class Simulation:
             self.state.begin_origin()
 
 
-def run(domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False) -> None:
-    """Run to the end in the directory `folder`, from its newest checkpoint if `resume` finds one. Collective.
+def run(
+    domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False, limits: Limits | None = None
+) -> bool:
+    """Run in the directory `folder` to the end, from its newest sound checkpoint if `resume` finds one. Collective.
+
+    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint.
 
     Raises
     ------
+    ParameterError : on all ranks, if another process works in the directory, or if no checkpoint in it is sound
     FloatingPointError : on all ranks, if the stress is no longer finite
     OSError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
     """
-    simulation = Simulation(domain, params)
-    history, segments = _restore(simulation, folder) if resume else ([], 0)
-    variables = [variable for observer in simulation.observers for variable in observer.variables]
-    archive = Archive(folder, domain, variables, segments)
-    history.append(stretch(domain.comm))
-    started = saved = time.monotonic()
-    progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
-    pace = 1.0  # sweeps that take about one heartbeat, at first a guess
-    while not simulation.finished:
-        before, clock = simulation.state.time, time.monotonic()
-        simulation.step(before + pace, archive.record)
-        pace, seconds = _agree(domain, simulation.state.time - before, time.monotonic() - clock, pace, saved)
-        progress.update()
-        _guard(simulation)
-        if simulation.engine_chosen and "engine" not in history[-1]:
-            history[-1]["engine"] = simulation.engine_chosen
-            progress.say(f"engine {simulation.engine_chosen}")
-        if archive.full:
-            archive.flush()
-        if seconds >= 60 * params.output.checkpoint_minutes:
-            history[-1]["wall_time"] = round(time.monotonic() - started, 3)
-            _save(simulation, archive, folder, history)
-            saved = time.monotonic()
-            progress.say("checkpoint written")
-    history[-1]["wall_time"] = round(time.monotonic() - started, 3)
-    _finish(simulation, archive, folder, history)
-    progress.finish()
+    limits = limits or Limits()
+    with lock.held(folder, domain.comm) as held:
+        newest, faults = checkpoint.newest_sound(folder, domain, params) if resume else (None, [])
+        simulation = Simulation(domain, params)
+        history, segments = _restore(simulation, newest) if newest else ([], [])
+        variables = [variable for observer in simulation.observers for variable in observer.variables]
+        archive = Archive(folder, domain, variables, segments)
+        history.append(stretch(domain.comm))
+        progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
+        for fault in faults:
+            progress.warn(f"{fault}; resumed from {newest}")
+        pulse = Pulse(limits)
+        while not simulation.finished:
+            before, clock = simulation.state.time, time.monotonic()
+            simulation.step(before + pulse.pace, archive.record)
+            reason = pulse.agree(domain, simulation.state.time - before, time.monotonic() - clock)
+            progress.update()
+            if held:
+                held.check()
+            _guard(simulation)
+            if simulation.engine_chosen and "engine" not in history[-1]:
+                history[-1]["engine"] = simulation.engine_chosen
+                progress.say(f"engine {simulation.engine_chosen}")
+            if archive.full:
+                archive.flush()
+            if not simulation.finished and (reason or pulse.unsaved >= 60 * params.output.checkpoint_minutes):
+                history[-1]["wall_time"] = pulse.wall_time
+                _save(simulation, archive, folder, history)
+                pulse.saved()
+                progress.say("checkpoint written")
+                if reason:
+                    progress.stop(reason)
+                    return False
+        history[-1]["wall_time"] = pulse.wall_time
+        _finish(simulation, archive, folder, history)
+        progress.finish()
+    return True
 
 
-def _agree(domain: Domain, advanced: float, took: float, pace: float, saved: float) -> tuple[float, float]:
-    """New pace and seconds since the last checkpoint, as rank 0 sees them: clocks differ, decisions must not."""
-    if advanced > 0:
-        pace = min(advanced * HEARTBEAT / max(took, 1e-6), 10 * pace)
-    result: tuple[float, float] = domain.comm.bcast((pace, time.monotonic() - saved))
-    return result
+class Pulse:
+    """The clocks of a run. They differ from rank to rank, decisions must not: the first rank's counts.
+
+    Attributes
+    ----------
+    pace : sweeps that take about one heartbeat, at first a guess that is too short
+    unsaved : seconds since the last checkpoint, as all ranks have agreed; inf as long as there is a deadline and none is
+        written yet, for then nobody knows how long one takes
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.pace, self.unsaved = 0.01, 0.0
+        self._limits = limits
+        self._started = time.monotonic()
+        self._saved = self._started if limits.deadline == math.inf else -math.inf
+        self._checkpoint = 0.0  # seconds that the last one took
+        self._now = self._started
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds since the start."""
+        return round(time.monotonic() - self._started, 3)
+
+    def agree(self, domain: Domain, advanced: float, took: float) -> str:
+        """After a step: the new pace, and why the run must end now, "" if it need not. Collective."""
+        if advanced > 0:
+            self.pace = min(advanced * HEARTBEAT / max(took, 1e-6), 10 * self.pace)
+        self._now = time.monotonic()
+        mine = self.pace, self._now - self._saved, self._limits.reason(self._checkpoint, took)
+        everyone = domain.comm.allgather(mine)
+        self.pace, self.unsaved, _ = everyone[0]
+        return next((reason for _, _, reason in everyone if reason), "")
+
+    def saved(self) -> None:
+        """What happened since `agree` was a checkpoint."""
+        self._saved = time.monotonic()
+        self._checkpoint = self._saved - self._now
 
 
 def _guard(simulation: Simulation) -> None:
@@ -337,15 +384,12 @@ def _guard(simulation: Simulation) -> None:
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     archive.flush()
     simulation.phases.checkpoints += 1
-    header = {"history": history, "segments": archive.segments, "lattice": list(simulation.domain.shape)}
+    header = {"history": history, "segments": archive.segments, "params": simulation.params.to_toml()}
     checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
 
 
-def _restore(simulation: Simulation, folder: Path) -> tuple[list[dict[str, Any]], int]:
-    """Bring the simulation to the newest checkpoint, if there is one: the run's history and its journal segments."""
-    newest = simulation.domain.comm.bcast(next(iter(checkpoint.existing(folder)), None))
-    if newest is None:
-        return [], 0
+def _restore(simulation: Simulation, newest: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Bring the simulation to a sound checkpoint: the run's history and its journal segments."""
     header = checkpoint.read_header(newest)
     checkpoint.restore(newest, simulation.domain, simulation.parts)
     return header["history"], header["segments"]

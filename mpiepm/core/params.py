@@ -27,7 +27,7 @@ class _Root(Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-_AnyRoot = TypeVar("_AnyRoot", bound=_Root)
+_AnyModel = TypeVar("_AnyModel", bound=BaseModel)
 
 
 class Parameters(_Root):
@@ -124,7 +124,7 @@ class FerreroParameters(_Root):
         """These, with the number in place of activity_from; raises ParameterError if it does not fit."""
         model = self.model.model_dump(exclude_none=True) | {"activity": activity}
         del model["activity_from"]
-        return _validated(FerreroParameters, {**self.model_dump(exclude_none=True), "model": model}, "model.activity_from")
+        return validated(FerreroParameters, {**self.model_dump(exclude_none=True), "model": model}, "model.activity_from")
 
 
 AnyParameters = Parameters | FerreroParameters
@@ -182,6 +182,13 @@ def _root(values: Mapping[str, Any]) -> type[AnyParameters]:
     return roots[name]
 
 
+def _read_toml(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"{source}: not valid TOML: {error}") from None
+
+
 def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") -> AnyParameters:
     """Parameters from TOML `text`, with ``section.key=value`` overrides applied on top (values are TOML as well).
 
@@ -189,25 +196,33 @@ def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") 
     ------
     ParameterError : one line per fault
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ParameterError(f"{source}: not valid TOML: {error}") from None
+    values = _read_toml(text, source)
     for override in overrides:
         _apply(values, override)
     try:
         root = _root(values)
     except ParameterError as error:
         raise ParameterError(f"{source}: {error}") from None
-    return _validated(root, values, source)
+    return validated(root, values, source)
 
 
-def _validated(root: type[_AnyRoot], values: Mapping[str, Any], source: str) -> _AnyRoot:
+def from_values(values: Mapping[str, Any]) -> AnyParameters:
+    """Parameters from nested dictionaries; see `parse`."""
+    return validated(_root(values), values)
+
+
+def validated(root: type[_AnyModel], values: Mapping[str, Any], source: str = "") -> _AnyModel:
+    """A `root` from nested dictionaries.
+
+    Raises
+    ------
+    ParameterError : one line per fault, after the name of the `source`
+    """
     try:
         return root.model_validate(values)
     except ValidationError as error:
         lines = dict.fromkeys(_describe(root, fault) for fault in error.errors())
-        raise ParameterError("\n".join(f"{source}: {line}" for line in lines)) from None
+        raise ParameterError("\n".join(f"{source}: {line}" if source else line for line in lines)) from None
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -230,10 +245,23 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 def load(path: Path, overrides: Sequence[str] = ()) -> AnyParameters:
     """Parameters from the TOML file `path`; see `parse`."""
+    return parse(_read_text(path), overrides, str(path))
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Whatever the TOML file `path` holds.
+
+    Raises
+    ------
+    ParameterError : if it cannot be read or is not TOML
+    """
+    return _read_toml(_read_text(path), str(path))
+
+
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ParameterError(f"{path}: not a text file") from None
-    return parse(text, overrides, str(path))

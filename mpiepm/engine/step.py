@@ -8,8 +8,8 @@ One step (Ferrero, Martens & Barrat, PRL 113, 248301, 2014, eqs. 1, 2), from the
     every site switches at most once, by its new stress and its old n  (`physics.ferrero`).
 
 The transforms are fused (`grid.fft.Transform.convolve`): a block of rows of V is used while it lies in the cache. When no
-site of the whole lattice is active, V is 0 and nothing is transformed. An event is an activation; its time is the end of the
-step.
+site of the whole lattice is active, V is 0 and nothing is transformed; where few are, V is kept for the next step, in which it
+may well be the same. An event is an activation; its time is the end of the step.
 
 Draws belong to (seed, row, step, column): the trajectory is the same on any number of ranks.
 """
@@ -27,7 +27,8 @@ from mpiepm.grid.fft import Transform
 from mpiepm.physics import ferrero, picard
 from mpiepm.physics.state import Events, State
 
-_QUIET_ROWS = 32  # of a block where nothing is transformed
+_ROWS = 32        # of a block where nothing is transformed
+_FEW_CHANGES = 2  # of active sites, expected in a step: below, a step without any is likely enough for V to be kept
 
 
 class StepEngine:
@@ -65,6 +66,9 @@ class StepEngine:
         self._row, self._column, self._sign = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         self._found = self._balance = 0
         self._active = 0  # sites of the whole lattice
+        self._turnover = 2 * self._rules.rest  # changes of n in a step, for each active site: one ends, one begins
+        self._same = False  # are n and the velocities those of the step before?
+        self._velocity = np.zeros((0, domain.shape[1]), transform.real)  # V of the step before, while few sites are active
 
     def boundary(self, time: float) -> float:
         """End of the step that holds `time`; `time` itself if it is the end of one."""
@@ -75,6 +79,7 @@ class StepEngine:
         self._elapsed = 0
         if self.tracers:
             self.tracers.place()
+            self._same = False  # now a displacement is wanted too
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Counters for a checkpoint."""
@@ -94,6 +99,7 @@ class StepEngine:
             state.active_steps += self._active
             state.events += int(counts[0])
             self._active += int(counts[1])
+            self._same = not counts.any()
             self._number += 1
             self._elapsed += 1
             state.time = self._elapsed * self.time_step
@@ -109,15 +115,20 @@ class StepEngine:
         """One step of the fields and the tracers; events and change of activity are left for the caller."""
         self._found = self._balance = 0
         moving = self.tracers is not None and self.tracers.placed
-        if self._active:
+        few = self._active * self._turnover < _FEW_CHANGES
+        if few != bool(len(self._velocity)):
+            self._velocity = np.zeros((self.domain.local_shape[0] if few else 0, self.domain.shape[1]), self._transform.real)
+        if self._active and not (self._same and few):
             results = 3 if moving else 1
             self._transform.convolve(self._fill, self._multipliers[:results], (False, True, True)[:results], self._take)
         else:
-            nothing = np.zeros((_QUIET_ROWS, self.domain.shape[1]), self._transform.real)
-            for first in range(0, self.domain.local_shape[0], _QUIET_ROWS):
-                self._take(0, first, nothing[: self.domain.local_shape[0] - first])
+            if not self._active:
+                self._velocity[:] = 0.0
+            for first in range(0, len(self._velocity), _ROWS):
+                self._switch(first, self._velocity[first : first + _ROWS])
         if self._active and moving and self.tracers is not None:
-            self._fetch_row_below()
+            if not self._same:
+                self._fetch_row_below()
             self.tracers.move(self._displacement)
 
     def _fill(self, k: int, first: int, block: np.ndarray) -> None:
@@ -130,6 +141,13 @@ class StepEngine:
         if k:
             self._displacement[k - 1, first:last] = block
             return
+        if len(self._velocity):
+            self._velocity[first:last] = block
+        self._switch(first, block)
+
+    def _switch(self, first: int, block: np.ndarray) -> None:
+        """The sites of some rows, one step on, by the change of their stress."""
+        last = first + len(block)
         state = self._state
         assert state.active is not None
         self._reserve(self._found + block.size)

@@ -7,6 +7,8 @@ from mpi4py import MPI
 
 from mpiepm.core.jit import njit
 
+ALONE = MPI.COMM_SELF  # of a process that works by itself, whatever the others do
+
 
 def even_partition(length: int, parts: int) -> np.ndarray:
     """Boundaries (parts + 1,) of the contiguous cut of `length` into `parts`, the first ones longer by one if uneven."""

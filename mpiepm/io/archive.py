@@ -2,9 +2,11 @@
 
 Records wait in memory; at a checkpoint those of a long run move to a numbered segment in ``journal/``, written once and
 never touched again. `finish` joins segments and memory into ``archive.h5``. A run killed at any
-moment therefore loses nothing that its newest checkpoint knows of.
+moment therefore loses nothing that its newest checkpoint knows of. A checkpoint knows its segments by their seals: one that a
+run has written anew, after it had fallen back to an older checkpoint, is not taken for the one that was there before.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mpiepm.core.params import ParameterError
 from mpiepm.grid.domain import Domain
-from mpiepm.io import hdf5
+from mpiepm.io import hdf5, seal
 from mpiepm.io.hdf5 import Dataset
 from mpiepm.observe.base import Variable
 
@@ -38,19 +41,42 @@ _UNITS = {
 }
 
 
+def journal(folder: Path) -> Path:
+    """Where the segments of a run lie."""
+    return folder / "journal"
+
+
+def segment(folder: Path, number: int) -> Path:
+    """One of them."""
+    return journal(folder) / f"{number:06d}.h5"
+
+
+def check_journal(folder: Path, domain: Domain, segments: Sequence[str]) -> None:
+    """Are the segments there that have these seals? Collective.
+
+    Raises
+    ------
+    ParameterError : on all ranks, if one of them is missing, damaged or another one
+    """
+    for number, expected in enumerate(segments):
+        path = segment(folder, number)
+        if seal.check(path, domain) != expected:
+            raise ParameterError(f"{path}: is not the segment that belongs to the checkpoint")
+
+
 class Archive:
     """Collects the records of all observers and writes them. All methods but `record` are collective.
 
     Parameters
     ----------
     variables : what will be recorded
-    segments : number of journal segments that belong to the trajectory (0, or from the checkpoint)
+    segments : seals of the journal segments that belong to the trajectory (none, or from the checkpoint)
     """
 
-    def __init__(self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: int = 0) -> None:
+    def __init__(self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: Sequence[str] = ()) -> None:
         self.folder, self.domain = folder, domain
         self.variables = {variable.name: variable for variable in variables}
-        self.segments = segments
+        self.segments = list(segments)
         self._records: dict[str, list[np.ndarray]] = {name: [] for name in self.variables}
         self._bytes = 0
 
@@ -65,19 +91,17 @@ class Archive:
         """Do the records of some rank take so much memory that they should be flushed? The same on all ranks."""
         return bool(self.domain.comm.allreduce(self._bytes, max) > _MEMORY_BYTES)
 
-    def _segment(self, number: int) -> Path:
-        return self.folder / "journal" / f"{number:06d}.h5"
-
     def flush(self) -> None:
         """Move what is in memory to the next segment, if there is anything."""
         if not any(self._records.values()):
             return
-        if self.domain.rank == 0:
-            self._segment(0).parent.mkdir(exist_ok=True)
+        if self.domain.rank == 0 and not journal(self.folder).exists():
+            journal(self.folder).mkdir()
+            hdf5.sync(self.folder)
         self.domain.comm.Barrier()
         contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
-        hdf5.write(self._segment(self.segments), self.domain, _separate_dimensions(contents), {"schema": SCHEMA})
-        self.segments += 1
+        path = segment(self.folder, len(self.segments))
+        self.segments.append(hdf5.write(path, self.domain, _separate_dimensions(contents), {"schema": SCHEMA}, sealed=True))
         self._bytes = 0
         for rows in self._records.values():
             rows.clear()
@@ -100,15 +124,15 @@ class Archive:
 
     def _read_rows(self, number: int, variable: Variable, k: int) -> np.ndarray:
         own = self.domain.share(variable.items) if variable.items else self.domain.rows
-        with h5py.File(self._segment(number), "r") as file:
+        with h5py.File(segment(self.folder, number), "r") as file:
             rows: np.ndarray = file[variable.name][k, own]
             return rows
 
     def _all_records(self, variable: Variable) -> list[Any]:
         """Records of all segments and of the memory, in the order in which they were made; fields are read when used."""
         rows: list[Any] = []
-        for number in range(self.segments):
-            with h5py.File(self._segment(number), "r") as file:
+        for number in range(len(self.segments)):
+            with h5py.File(segment(self.folder, number), "r") as file:
                 if variable.name not in file:
                     continue
                 for k in range(file[variable.name].shape[0]):
@@ -137,10 +161,13 @@ class Archive:
 
 def remove_journal(folder: Path) -> None:
     """Delete the segments and their folder, and nothing else in it."""
-    for path in sorted((folder / "journal").glob("[0-9]*.h5*")):
-        path.unlink()
-    if (folder / "journal").is_dir() and not any((folder / "journal").iterdir()):
-        (folder / "journal").rmdir()
+    if journal(folder).is_symlink() or not journal(folder).is_dir():
+        return
+    for path in journal(folder).iterdir():
+        if re.fullmatch(r"\d{6,}\.h5(\.partial)?", path.name):
+            path.unlink()
+    if not any(journal(folder).iterdir()):
+        journal(folder).rmdir()
 
 
 def _separate_dimensions(contents: dict[str, Dataset]) -> dict[str, Dataset]:

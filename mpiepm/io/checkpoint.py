@@ -1,7 +1,8 @@
 """Checkpoints: the whole state of a run in one HDF5 file, readable on any number of ranks.
 
 Fields lie in the file as they lie on the lattice; everything else is one JSON text, in which Python's floats and
-integers survive to the bit. The newest two are kept while a run is unfinished.
+integers survive to the bit. A checkpoint is written beside the older ones, sealed (`io.seal`), synced and then renamed; the
+newest two are kept while a run is unfinished. Nothing is read from one that is not, byte by byte, what was written.
 """
 
 import json
@@ -12,13 +13,14 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from mpiepm.core.params import ParameterError
+from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import hdf5
+from mpiepm.io import archive, hdf5, seal
 from mpiepm.io.hdf5 import Dataset
 
-SCHEMA = "mpiepm checkpoint 1"
+SCHEMA = "mpiepm checkpoint 2"
 KEEP = 2
+_NAME = re.compile(r"checkpoint-(\d{6,})\.h5")
 
 
 class Saveable(Protocol):
@@ -37,8 +39,8 @@ class Saveable(Protocol):
 
 def existing(folder: Path) -> list[Path]:
     """Complete checkpoints in a run directory, newest first."""
-    found = [path for path in folder.glob("checkpoint-*.h5") if re.fullmatch(r"checkpoint-\d{6}\.h5", path.name)]
-    return sorted(found, reverse=True)
+    found = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name)) and path.is_file()}
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable], header: dict[str, Any]) -> None:
@@ -61,10 +63,35 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
                 dims, slabs=[slab], dtype=slab.dtype.str, width=width, items=shares.get(key, 0)
             )
     text = json.dumps({"header": header, "parts": scalars})
-    hdf5.write(folder / f"checkpoint-{number:06d}.h5", domain, contents, {"schema": SCHEMA, "scalars": text})
+    path = folder / f"checkpoint-{number:06d}.h5"
+    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
     if domain.rank == 0:
         for old in existing(folder)[KEEP:]:
             old.unlink()
+
+
+def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint of this run that is sound, with all its journal, and what is wrong with newer ones. Collective.
+
+    Raises
+    ------
+    ParameterError : on all ranks, if there are checkpoints, but no sound one
+    """
+    faults: list[str] = []
+    for path in domain.comm.bcast(existing(folder) if domain.rank == 0 else None):
+        try:
+            seal.check(path, domain)
+            header = read_header(path)
+            if parse(header["params"]) != params:
+                raise ParameterError(f"{path}: belongs to a run with other parameters")
+            archive.check_journal(folder, domain, header["segments"])
+        except ParameterError as error:
+            faults.append(str(error))
+            continue
+        return path, faults
+    if faults:
+        raise ParameterError(f"{folder}: no sound checkpoint to resume from: {'; '.join(faults)}")
+    return None, []
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -92,7 +119,7 @@ def _scalars(path: Path) -> dict[str, Any]:
 
 
 def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
-    """Bring all parts to what the checkpoint holds; every rank reads its own rows."""
+    """Bring all parts to what a sound checkpoint holds; every rank reads its own rows. Collective."""
     scalars = _scalars(path)["parts"]
     with h5py.File(path, "r") as file:
         for name, part in parts.items():

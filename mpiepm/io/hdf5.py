@@ -18,6 +18,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mpiepm.grid.domain import Domain
+from mpiepm.io import seal
 
 PARALLEL = bool(h5py.get_config().mpi)
 
@@ -49,8 +50,12 @@ class Dataset:
         return domain.shares(self.items) if self.items else domain.boundaries
 
 
-def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attributes: Mapping[str, Any]) -> None:
+def write(
+    path: Path, domain: Domain, datasets: Mapping[str, Dataset], attributes: Mapping[str, Any], *, sealed: bool = False
+) -> str:
     """Write the file, sync it to the disk and give it its name, replacing an older one in a single step. Collective.
+
+    If `sealed`, it can be checked (`io.seal`), and the name of its seal is returned.
 
     Raises
     ------
@@ -77,14 +82,27 @@ def write(path: Path, domain: Domain, datasets: Mapping[str, Dataset], attribute
         except (OSError, RuntimeError) as fault:
             error = str(fault)
         _raise_together(domain, error, path)
+    name = ""
+    checksums = {}
+    if sealed:
+        for key, d in distributed.items():
+            checksums[key] = seal.checksum(domain, [slab() if callable(slab) else slab for slab in d.slabs])
+    try:
+        if domain.rank == 0 and sealed:
+            name = seal.attach(partial, checksums)
+        if domain.rank == 0 or (distributed and PARALLEL):
+            sync(partial)  # each host has what its own ranks have written
+    except OSError as fault:
+        error = str(fault)
+    _raise_together(domain, error, path)
     if domain.rank == 0:
         try:
-            sync(partial)
             partial.replace(path)
             sync(path.parent)
         except OSError as fault:
             error = str(fault)
     _raise_together(domain, error, path)
+    return str(domain.comm.bcast(name))
 
 
 def _raise_together(domain: Domain, error: str | None, path: Path) -> None:

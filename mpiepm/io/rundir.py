@@ -1,53 +1,182 @@
 """The directory of a run: what belongs to us in it, and what a new run may do with what it finds."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mpiepm.core.params import AnyParameters, ParameterError, load
-from mpiepm.io import archive, checkpoint
+import h5py
+
+from mpiepm.core.params import AnyParameters, ParameterError, load, parse
+from mpiepm.io import archive, checkpoint, hdf5, lock
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
+_NAMES = re.compile(
+    rf"{re.escape(PARAMETERS)}(\.partial)?|{re.escape(LOG)}|{re.escape(archive.NAME)}(\.partial)?"
+    r"|checkpoint-\d{6,}\.h5(\.partial)?|journal/\d{6,}\.h5(\.partial)?"
+)
 
 
-def _ours(folder: Path) -> list[Path]:
-    names = (PARAMETERS, LOG, archive.NAME, archive.NAME + ".partial")
-    return [*(folder / name for name in names if (folder / name).exists()), *folder.glob("checkpoint-[0-9]*.h5*")]
+def _found(folder: Path) -> list[Path]:
+    """Everything in the directory that has a name that we use."""
+    if not folder.is_dir():
+        return []
+    journal = archive.journal(folder)
+    inside = journal.iterdir() if journal.is_dir() and not journal.is_symlink() else ()
+    return [path for path in (*folder.iterdir(), *inside) if _NAMES.fullmatch(path.relative_to(folder).as_posix())]
+
+
+def _is_run(path: Path) -> bool:
+    """Is there a run where this file is? A log, or a file that never became complete, does not make one."""
+    return path.name != LOG and path.suffix != ".partial"
+
+
+def _in_the_way(path: Path, what: str = "not a file of mpiepm") -> ParameterError:
+    return ParameterError(f"{path}: is in the way, and {what}; remove it yourself or choose another --out")
+
+
+def _is_ours(path: Path) -> bool:
+    """Did mpiepm write the file that has this name? Links are never ours, unfinished and damaged files are."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    if path.suffix == ".partial":
+        return True
+    try:
+        if path.name == PARAMETERS:
+            text = path.read_text(encoding="utf-8")
+            return parse(text).to_toml() == text
+        if path.name == LOG:
+            with path.open(encoding="utf-8") as file:
+                return re.match(r"\d{4}-\d\d-\d\d \S+ |$", file.readline(100)) is not None
+        return _schema(path).startswith("mpiepm ")
+    except ValueError:
+        return False
+    except OSError:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x89HDF"
+
+
+def _schema(path: Path) -> str:
+    """What kind of file it says it is; raises OSError if it cannot be read."""
+    with h5py.File(path, "r") as file:
+        return str(file.attrs.get("schema", ""))
+
+
+def _run_files(folder: Path) -> list[Path]:
+    """The files of a run in the directory.
+
+    Raises
+    ------
+    ParameterError : if a file of somebody else stands where a run would write
+    """
+    journal = archive.journal(folder)
+    if journal.is_symlink() or (journal.exists() and not journal.is_dir()):
+        raise _in_the_way(journal, "no folder of mpiepm")
+    found = _found(folder)
+    ours = [path for path in found if _is_ours(path)]
+    run = any(path.suffix == ".h5" for path in ours)
+    for path in found:
+        beside = run and path.name == PARAMETERS and not path.is_symlink()  # the run's, be it of an older version
+        if path not in ours and not beside:
+            raise _in_the_way(path)
+    return found
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Hold the run directory against other processes, on one rank. It is made if need be, and removed again if left empty.
+
+    Raises
+    ------
+    ParameterError : if another process holds it, or it cannot be made
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ParameterError(f"--out {folder}: exists and is not a directory")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
+    try:
+        with lock.held(folder):
+            yield
+    finally:
+        for path in made:
+            if any(path.iterdir()):
+                break
+            path.rmdir()
 
 
 def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwrite: bool) -> tuple[AnyParameters, bool]:
-    """Check the directory before any work starts (on rank 0): the parameters to run with, and whether to resume.
+    """Check the directory before any work starts (on rank 0, which holds it): the parameters, and whether to resume.
 
     Raises
     ------
     ParameterError : if the directory is in use and neither `resume` nor `overwrite` says what to do, if it holds another
-        run than the one to be resumed, or if it cannot be made; nothing in it has changed then
+        run than the one to be resumed, if files of others are in the way, or if it cannot be made; nothing in it has
+        changed then
     """
-    if folder.exists() and not folder.is_dir():
-        raise ParameterError(f"--out {folder}: exists and is not a directory")
-    used = _ours(folder) if folder.is_dir() else []
-    if resume and used:
+    if resume and is_finished(folder):
+        try:
+            if not _schema(folder / archive.NAME).startswith("mpiepm "):
+                raise _in_the_way(folder / archive.NAME)
+        except OSError as error:
+            raise ParameterError(f"{folder / archive.NAME}: cannot be read, the run cannot be resumed: {error}") from None
         return _resumable(folder, params), True
-    if params is None:
-        raise ParameterError(f"--resume: {folder} holds no run, and no parameter file was given")
-    if used and not overwrite:
-        raise ParameterError(f"--out {folder}: holds a run already; use --resume to continue it or --overwrite to drop it")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in used:
-            path.unlink()
-        archive.remove_journal(folder)
-        (folder / PARAMETERS).write_text(params.to_toml(), encoding="utf-8")
-    except OSError as error:
-        raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
-    return params, False
+    with occupied(folder):
+        if resume and any(_is_run(path) and _is_ours(path) for path in _found(folder)):
+            return _resumable(folder, params), True
+        found = _run_files(folder)
+        used = any(map(_is_run, found))
+        if params is None:
+            raise ParameterError(f"--resume: {folder} holds no run, and no parameter file was given")
+        if used and not overwrite:
+            raise ParameterError(f"--out {folder}: holds a run already; use --resume to continue it or --overwrite to drop it")
+        try:
+            for path in found:
+                if used or path.suffix == ".partial":
+                    path.unlink()
+            archive.remove_journal(folder)
+            _write(folder / PARAMETERS, params.to_toml())
+        except OSError as error:
+            raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
+        return params, False
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing, whenever the process is killed."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    hdf5.sync(partial)
+    partial.replace(path)
+    hdf5.sync(path.parent)
+
+
+def plant(folder: Path, params: AnyParameters) -> None:
+    """Put the parameters into the directory of a run that begins later, with --resume; a run that is there stays.
+
+    Raises
+    ------
+    ParameterError : if it cannot be made, or holds a run with other parameters
+    """
+    if (folder / PARAMETERS).exists():
+        _resumable(folder, params)
+    else:
+        prepare(folder, params, resume=False, overwrite=False)
 
 
 def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
     stored = load(folder / PARAMETERS)
     if params is not None and params != stored:
-        changed = _differences(stored.model_dump(), params.model_dump())
+        changed = differences(stored, params)
         raise ParameterError(f"--resume: {folder} holds a run with other parameters: {'; '.join(changed)}")
     return stored
+
+
+def differences(old: AnyParameters, new: AnyParameters) -> list[str]:
+    """A line for every key in which two sets of parameters differ."""
+    return _differences(old.model_dump(), new.model_dump())
 
 
 def _differences(old: dict[str, object], new: dict[str, object], prefix: str = "") -> list[str]:
@@ -69,5 +198,5 @@ def is_finished(folder: Path) -> bool:
 def tidy(folder: Path) -> None:
     """Remove what a finished run no longer needs: its checkpoints and its journal."""
     for path in checkpoint.existing(folder):
-        path.unlink()
+        path.unlink(missing_ok=True)
     archive.remove_journal(folder)

@@ -1,4 +1,4 @@
-"""The figures of Ferrero, Martens & Barrat (2014), from the archives that run/run_study.py leaves.
+"""The figures of Ferrero, Martens & Barrat (2014), from the archives that `mpiepm campaign run` leaves.
 
     python run/ferrero_martens_barrat_2014/figures.py [NAME ...] [--runs DIR] [--out DIR]
 
@@ -8,6 +8,7 @@ out. Default: all of them, as PNG and PDF.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,7 +17,7 @@ import statements
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from runs import WINDOWS, State, pick, states
+from runs import SPEEDS, WINDOWS, State, displacement_correlation, pick, speeds, states
 
 from mpiepm.analysis import tracers
 from mpiepm.analysis.structure_factor import collapse
@@ -36,6 +37,11 @@ def colour(state: State) -> object:
     if not state.thermal:
         return GRAY
     return mpl.colormaps["viridis"](0.9 * np.log(0.2 / state.temperature) / np.log(5.0))
+
+
+def dashes(state: State) -> str:
+    """Full at L = 256, dashed on the larger lattice."""
+    return "--" if state.length > 256 else "-"
 
 
 def save(figure: Figure, out: Path, name: str) -> None:
@@ -96,9 +102,10 @@ def figure_2(found: list[State], out: Path) -> None:
     figure = Figure(figsize=(7.2, 6.0), layout="constrained")
     (a, b), (c, d) = figure.subplots(2, 2)
     for state in found:
-        times = state.lags * state.interval
-        value = tracers.diffusion(tracers.mean_square_displacement(state.positions, state.lags), times)
-        a.errorbar(times, value.value, value.error, color=colour(state), lw=1, elinewidth=0.5,
+        lags = state.lags
+        times = lags * state.interval
+        value = tracers.diffusion(state.pooled(partial(tracers.mean_square_displacement, lags=lags)), times)
+        a.errorbar(times, value.value, value.error, color=colour(state), ls=dashes(state), lw=1, elinewidth=0.5,
                    label=state.label if state.thermal else None)  # fmt: skip
         if not state.thermal:
             velocity = random_walk.velocity_square(state.activity.value, 0.5, mean_kernel_square(state.length))
@@ -125,30 +132,28 @@ def figure_3(found: list[State], out: Path) -> None:
     insets = [ax.inset_axes(place) for ax, place in zip((a, b, c, d), ((0.07, 0.08, 0.4, 0.4), (0.07, 0.08, 0.4, 0.4),
               (0.5, 0.5, 0.46, 0.46), (0.07, 0.08, 0.4, 0.4)), strict=True)]  # fmt: skip
     for state in found:
-        style = {"color": colour(state), "lw": 1, "label": state.label}
+        style = {"color": colour(state), "ls": dashes(state), "lw": 1, "label": state.label}
         root = np.sqrt(state.activity.value)
-        frames, rates = max(1, round(1.0 / state.interval)), state.rates
-        edges = np.geomspace(1e-5, 10, 97)
-        share = tracers.speeds(rates, edges).mean()
-        middle, density = np.sqrt(edges[1:] * edges[:-1]), share / np.diff(edges)
+        share = speeds(state).mean()
+        middle, density = np.sqrt(SPEEDS[1:] * SPEEDS[:-1]), share / np.diff(SPEEDS)
         a.loglog(middle / root, density * root, **style)
         insets[0].loglog(middle, density, **style)
         bins, density = state.waiting_times
         b.loglog(state.activity.value * bins, density / state.activity.value, **style)
         insets[1].loglog(bins, density, **style)
-        lags = np.arange(0, min(20 * frames, len(rates) // 3), frames)
-        c.plot(lags * state.interval, tracers.normalised(tracers.displacement_correlation(rates, lags)).value, **style)
+        times, correlation = displacement_correlation(state)
+        c.plot(times, correlation.value, **style)
         s = np.geomspace(1e-2, 10.0, 40) * state.activity.value
-        counts = state.run.data["waiting_times/exchange"].sum(axis=0)
+        counts = state.counts("exchange").sum(axis=0)
         known = counts > 0
         walk_edges = state.run.data["waiting_times/edges"] if known.any() else np.array([0.5, 1.5])
         walk = random_walk.events(walk_edges, counts if known.any() else np.array([1]), s)
         insets[2].loglog(s / state.activity.value, walk * state.activity.value, **style)
         if state.thermal:  # without a threshold the stress of the random model goes on growing
-            data = state.run.data
-            stress = data["correlations/stress_product"][0] / data["correlations/stress_square"][0]
-            d.semilogx(state.activity.value * data["correlations/lag"], stress, **style)
-            insets[3].semilogx(data["correlations/lag"], stress, **style)
+            lags = state.run.data["correlations/lag"]
+            sums = [sum(run.data[f"correlations/stress_{name}"][0] for run in state.runs) for name in ("product", "square")]
+            d.semilogx(state.activity.value * lags, sums[0] / sums[1], **style)
+            insets[3].semilogx(lags, sums[0] / sums[1], **style)
     x = np.array([2.0, 30.0])
     a.plot(x, 3.0 * x**-3, "k:", lw=0.8)
     x = np.array([0.003, 0.3])
@@ -161,7 +166,7 @@ def figure_3(found: list[State], out: Path) -> None:
     insets[2].set_title("$N(s)$ of the walk", fontsize=6)
     for inset in insets:
         inset.tick_params(labelsize=5)
-    a.legend(loc="upper left", fontsize=5)
+    a.legend(loc="upper left", fontsize=4.5)
     save(figure, out, "figure-3")
 
 

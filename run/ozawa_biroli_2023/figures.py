@@ -1,4 +1,4 @@
-"""The figures of Ozawa & Biroli (2023), from the archives that run/run_study.py leaves.
+"""The figures of Ozawa & Biroli (2023), from the archives that `mpiepm campaign run` leaves.
 
     python run/ozawa_biroli_2023/figures.py [NAME ...] [--runs DIR] [--out DIR]
 

@@ -17,7 +17,7 @@ ALPHA = 0.110
 
 def _map(study: Study, temperature: float) -> np.ndarray:
     """First event times of the one origin of a run with maps."""
-    return first_event_map(study.runs / "maps" / f"T{temperature:g}" / "seed1", 0)
+    return first_event_map(study.runs / "maps" / f"T={temperature:g}" / "seed=1", 0)
 
 
 def _show(ax: Axes, immobile: np.ndarray, label: str) -> None:

@@ -83,7 +83,7 @@ def test_segments_and_memory_join_in_order(shared_path: Path) -> None:
                 archive.record("s/count", 10 * k + m)
             if k in flush_after:
                 archive.flush()
-        assert archive.segments == len(flush_after)
+        assert len(archive.segments) == len(flush_after)
         archive.finish({"persistence/lag": np.arange(7.0)}, {"params": "x"})
         paths.append(folder / "archive.h5")
     assert contents(paths[0]) == contents(paths[1]) == contents(paths[2])

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 def test_ferrero_martens_barrat_2014(environment: dict[str, str], tmp_path: Path) -> None:
     folder = ROOT / "run" / "ferrero_martens_barrat_2014"
     for command in (
-        [ROOT / "run" / "run_study.py", folder / "small.toml", "--out", tmp_path],
+        ["-m", "mpiepm", "campaign", "run", folder / "small.toml", "--out", tmp_path],
         [folder / "figures.py", "--runs", tmp_path],
     ):
         done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=200, env=environment)
@@ -25,12 +25,12 @@ def test_ferrero_martens_barrat_2014(environment: dict[str, str], tmp_path: Path
 
 def test_ozawa_biroli_2023(environment: dict[str, str], tmp_path: Path) -> None:
     folder = ROOT / "run" / "ozawa_biroli_2023"
-    command = [sys.executable, ROOT / "run" / "run_study.py", folder / "small.toml", "--out", tmp_path, "--processes", "2"]
+    command = [sys.executable, "-m", "mpiepm", "campaign", "run", folder / "small.toml", "--out", tmp_path, "--cores", "2"]
     first = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
     assert first.returncode == 0, first.stderr
     runs = len(list(tmp_path.glob("*/*/*/archive.h5")))
     assert f"{runs} runs, {runs} to do" in first.stdout
-    (tmp_path / "maps" / "T0.04" / "seed1" / "archive.h5").unlink()
+    (tmp_path / "maps" / "T=0.04" / "seed=1" / "archive.h5").unlink()
     again = subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment)
     assert f"{runs} runs, 1 to do" in again.stdout
     draw = [sys.executable, folder / "figures.py", "--runs", tmp_path]

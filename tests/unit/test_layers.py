@@ -7,7 +7,7 @@ import mpiepm
 
 ROOT = Path(mpiepm.__file__).parent
 FLOORS = [
-    "core", "grid", "physics", "engine", "observe", "io", "simulation", "campaign", "theory", "analysis", "validation", "cli",
+    "core", "grid", "physics", "engine", "observe", "io", "simulation", "theory", "analysis", "validation", "campaign", "cli",
 ]
 ROOMS = {"progress": "simulation", "warmup": "simulation", "__main__": "cli", "__init__": "core"}
 KNOW_MPI = {"grid", "io", "cli", "warmup"}

@@ -1,0 +1,1 @@
+"""Grids of runs: planned, run here or under Slurm, watched, gathered."""

@@ -1,0 +1,230 @@
+"""The campaign file: a base, grids over it, and what a run needs; every point of it has a directory of its own.
+
+A point is its complete parameters, not its place in the file. Its directory is named after the axes of its grid, as in
+L=64/T=0.02/seed=1; one that holds these very parameters under another name is found and used as it is, so the file may be
+edited at any time: points are added, and none is done twice or lost.
+"""
+
+import itertools
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mpiepm.campaign import resources
+from mpiepm.campaign.overlay import Flat, flatten, lay, nest, settle
+from mpiepm.campaign.resources import Needs, Packing, Resources
+from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
+from mpiepm.core.sections import Lattice, Section
+from mpiepm.engine.layout import most_ranks
+from mpiepm.io import rundir
+
+
+class Grid(Section):
+    """[[grid]]: every combination of the values of its axes."""
+
+    name: str = Field(default="", pattern=r"^[\w.+=-]*$", description="folder of these points, none by default")
+    over: dict[str, Any] = Field(description="axes: L, T, a, seed (a number: 1 ... so many), any dotted key; and their values")
+    set: dict[str, Any] = Field(default={}, description="parameters that differ from [base]")
+    resources: dict[str, Any] = Field(default={}, description="what differs from [resources]")
+
+
+class File(Section):
+    """A campaign file."""
+
+    name: str | None = Field(default=None, pattern=r"^[\w.+=-]+$", description="of the campaign; default: that of the file")
+    base: dict[str, Any] = Field(description="a parameter file, with tables and expressions where it needs them")
+    grid: Annotated[tuple[Grid, ...], Field(strict=False, min_length=1)]
+    resources: Needs = Field(default=Needs())
+    packing: Packing | None = Field(default=None, description="many small runs in one job; default: a job each")
+    site: str | None = Field(default=None, description="site profile, relative to this file")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a campaign.
+
+    Attributes
+    ----------
+    name : by the axes, unique in the campaign;  folder : where it lies, usually OUT/name
+    axes : L, T, ... and what else the grid varies
+    """
+
+    name: str
+    folder: Path
+    axes: Mapping[str, Any]
+    params: AnyParameters
+    resources: Resources
+
+    @property
+    def sites(self) -> int:
+        """N."""
+        return self.params.lattice.size[0] * self.params.lattice.size[1]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign file, read: its points in the order of the file.
+
+    Attributes
+    ----------
+    strays : run directories in `out` that no point of the file stands for
+    site : path of the site profile, if the file names one
+    """
+
+    name: str
+    file: Path
+    out: Path
+    points: tuple[Point, ...]
+    strays: tuple[Path, ...]
+    packing: Packing | None
+    site: Path | None
+
+
+def read(path: Path, out: Path | None = None) -> Campaign:
+    """The campaign of a file; its runs lie in `out` (default: results/NAME).
+
+    Raises
+    ------
+    ParameterError : if the file is wrong, or a point's directory holds another run
+    """
+    source = str(path)
+    file = validated(File, load_toml(path), source)
+    name = file.name or path.stem
+    out = out or Path("results") / name
+    try:
+        points, strays = _place(list(_points(file, out)), out)
+    except ParameterError as error:
+        raise ParameterError("\n".join(f"{source}: {line}" for line in str(error).splitlines())) from None
+    site = path.parent / file.site if file.site else None
+    return Campaign(name, path, out, tuple(points), tuple(strays), file.packing, site)
+
+
+def _points(file: File, out: Path) -> Iterator[Point]:
+    """All points, each once."""
+    base, known = flatten(file.base), dict[str, Point]()
+    for number, grid in enumerate(file.grid, 1):
+        try:
+            combinations = list(_combinations(grid.over))
+        except ParameterError as error:
+            raise ParameterError(f"grid {number}: {error}") from None
+        common = lay(base, flatten(grid.set))
+        needs = validated(Needs, {**file.resources.model_dump(), **grid.resources}, "resources")
+        for axes in combinations:
+            name = "/".join([grid.name] * bool(grid.name) + [_label(key, value) for key, value in axes.items()])
+            try:
+                point = _point(name, out / name, common, axes, needs)
+            except ParameterError as error:
+                raise ParameterError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
+            twin = known.setdefault(name, point)
+            if twin is point:
+                yield point
+            elif twin.params != point.params:
+                changed = "; ".join(rundir.differences(twin.params, point.params))
+                raise ParameterError(f"{name}: two points of this name differ, give a grid a name: {changed}")
+
+
+def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Axes and their values at each point, the last axis running fastest."""
+    axes: dict[str, list[Any]] = {}
+    for key, values in _leaves(over):
+        if key == "seed" and isinstance(values, int):
+            values = list(range(1, values + 1))
+        if not isinstance(values, list) or not values:
+            seeds = ", or a number of seeds" * (key == "seed")
+            raise ParameterError(f"over.{key} = {values!r}: must be a list of values{seeds}")
+        axes[key] = values
+    for combination in itertools.product(*axes.values()):
+        yield dict(zip(axes, combination, strict=True))
+
+
+def _leaves(over: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in over.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _label(key: str, value: Any) -> str:
+    """An axis in the name of a directory: L=64, T=0.02, engine.name=split, lattice.size=64x32."""
+    if isinstance(value, Mapping):
+        return ",".join(_label(f"{key}.{inner}", item) for inner, item in value.items())
+    if isinstance(value, list):
+        text = "x".join(str(item) for item in value)
+    else:
+        text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return re.sub(r"[^\w.+=,-]", "_", f"{key}={text}")
+
+
+def _point(name: str, folder: Path, common: Flat, axes: Mapping[str, Any], needs: Needs) -> Point:
+    flat = lay(common, flatten(axes))
+    variables = _variables(flat, axes)
+    params = from_values(nest(settle(flat, variables)))
+    if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
+        raise ParameterError(f"model.activity_from = {params.model.activity_from!r}: give the number, model.activity")
+    needed = resources.resolve(needs, variables)
+    if needed.ranks > (most := most_ranks(params)):
+        raise ParameterError(f"resources.ranks = {needed.ranks}: must be at most {most} for this lattice and engine")
+    return Point(name, folder, variables, params, needed)
+
+
+def _variables(flat: Flat, axes: Mapping[str, Any]) -> dict[str, Any]:
+    """What tables and expressions may refer to: L and T, whether they are axes or not, and all axes."""
+    known: dict[str, Any] = {}
+    size = flat.get("lattice.size", Lattice().size)
+    if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
+        known["L"] = size[0] if len(set(size)) == 1 else math.sqrt(math.prod(size))
+    if isinstance(temperature := flat.get("model.temperature"), int | float):
+        known["T"] = temperature
+    return known | dict(axes)
+
+
+def _place(points: list[Point], out: Path) -> tuple[list[Point], list[Path]]:
+    """The points with the directories they really lie in, and directories of other runs."""
+    stored = {folder: (folder / rundir.PARAMETERS) for folder in _run_directories(out)}
+    texts = {folder: _text(path) for folder, path in stored.items()}
+    placed, taken = [], set[Path]()
+    for point in points:
+        folder = point.folder
+        if folder in texts:
+            if texts[folder] != point.params.to_toml() and (there := load(stored[folder])) != point.params:
+                changed = "; ".join(rundir.differences(there, point.params))
+                raise ParameterError(f"{point.name}: {folder} holds a run with other parameters: {changed}")
+            taken.add(folder)
+        placed.append(point)
+    strays = {texts[folder]: folder for folder in texts if folder not in taken}
+    if strays:
+        strays = {_canonical(stored[folder], text): folder for text, folder in strays.items()}
+        placed = [
+            point if point.folder in taken else replace(point, folder=strays.pop(point.params.to_toml(), point.folder))
+            for point in placed
+        ]
+    return placed, sorted(strays.values())
+
+
+def _run_directories(out: Path) -> Iterator[Path]:
+    for folder, inner, files in os.walk(out):
+        if rundir.PARAMETERS in files:
+            inner.clear()
+            yield Path(folder)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _canonical(path: Path, text: str) -> str:
+    """The file as this version would write it; what it cannot read stays as it is."""
+    try:
+        return load(path).to_toml()
+    except ParameterError:
+        return text

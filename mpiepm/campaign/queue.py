@@ -1,0 +1,99 @@
+"""What Slurm knows of a campaign: which jobs it was submitted as, and where they stand.
+
+Every submission leaves a list in OUT/jobs: NUMBER.list, a run directory in each line. The job has the name of the list, so nothing is
+lost if `submit` is killed between the two. An array has a job for each line, a packed job all of them.
+"""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpiepm.campaign.grid import Campaign
+from mpiepm.core.params import ParameterError
+
+_WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT", "STOPPED"}
+_GOING = {"RUNNING", "COMPLETING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of Slurm that a run was submitted in.
+
+    Attributes
+    ----------
+    identity : "12" or "12_3";  state : as squeue says, "" if it does not know the job any more
+    reason : why it waits;  shared : with other runs
+    """
+
+    identity: str
+    state: str
+    reason: str
+    shared: bool
+
+    @property
+    def waits(self) -> bool:
+        """Has it still to start?"""
+        return self.state in _WAITING
+
+    @property
+    def goes(self) -> bool:
+        """Does it run?"""
+        return self.state in _GOING
+
+
+def folder(campaign: Campaign) -> Path:
+    """Of lists and outputs of jobs."""
+    return campaign.out / "jobs"
+
+
+def lists(campaign: Campaign) -> list[Path]:
+    """Of all submissions, oldest first."""
+    return sorted(folder(campaign).glob("[0-9]*.list"))
+
+
+def job_name(campaign: Campaign, number: str) -> str:
+    """Of the submission with that number: no other campaign has it."""
+    digest = hashlib.sha256(str(campaign.out.resolve()).encode()).hexdigest()[:6]
+    return f"{campaign.name}-{digest}-{number}"
+
+
+def jobs(campaign: Campaign) -> dict[Path, Job]:
+    """The job that each run was submitted in last, by run directory.
+
+    Raises
+    ------
+    ParameterError : if there are submissions, but no answer from Slurm
+    """
+    if not lists(campaign):
+        return {}
+    known = {(name, task): (identity, state, reason) for name, task, identity, state, reason in _ask()}
+    found: dict[Path, Job] = {}
+    for path in lists(campaign):
+        name = job_name(campaign, path.stem.split("-")[0])
+        shared = path.stem.endswith("-packed")
+        for line, run in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            identity, state, reason = known.get((name, None if shared else line)) or known.get((name, None)) or ("", "", "")
+            job = Job(identity, state, reason, shared)
+            before = found.get(Path(run))
+            if before is None or not (before.waits or before.goes):
+                found[Path(run)] = job
+    return found
+
+
+def _ask() -> Iterator[tuple[str, int | None, str, str, str]]:
+    """Name, task of the array, identity, state and reason of all jobs of this user that Slurm remembers."""
+    command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%j|%T|%r"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except FileNotFoundError:
+        raise ParameterError("squeue: there is no Slurm on this machine, and runs were submitted") from None
+    except (subprocess.SubprocessError, OSError) as error:
+        told = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        raise ParameterError(f"squeue: Slurm does not answer: {told[-1] if told else error}") from None
+    for line in answer.splitlines():
+        if match := re.fullmatch(r"(\d+)(?:_(\d+))?\|([^|]*)\|([^|]*)\|(.*)", line.strip()):
+            job, task, name, state, reason = match.groups()
+            yield name, int(task) if task else None, f"{job}_{task}" if task else job, state, reason

@@ -1,0 +1,89 @@
+"""What a run asks of a machine: ranks, nodes, time, memory; and how small runs are packed into jobs."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from mpiepm.campaign.values import OMIT
+from mpiepm.campaign.values import resolve as resolve_value
+from mpiepm.core.params import ParameterError
+from mpiepm.core.sections import Section
+
+Amount = int | float | str | dict[str, Any]
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Needs(Section):
+    """[resources], each a number, a table or an expression in L, T and the other axes (see `campaign.values`)."""
+
+    ranks: Amount = Field(default=1, description="MPI ranks of a run")
+    nodes: Amount = Field(default=1, description="nodes they are spread over")
+    walltime: Amount = Field(default="24h", description="of a job: hours, or 90s, 30min, 24h, 2d; it is requeued until done")
+    memory: Amount | None = Field(default=None, description="of a run, GB; default: as predicted, and half as much again")
+
+
+class Packing(Section):
+    """[packing]: points of few ranks share an allocation, as many at a time as it has room for."""
+
+    ranks: Annotated[int, Field(ge=1)] = Field(default=1, description="pack points of at most so many ranks")
+    cores: Annotated[int, Field(ge=1)] = Field(default=16, description="of the allocation")
+    points: Annotated[int, Field(ge=1)] = Field(default=200, description="most points in one allocation")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Needs of one run.
+
+    Attributes
+    ----------
+    walltime : seconds;  memory : GB, None: as predicted
+    """
+
+    ranks: int = 1
+    nodes: int = 1
+    walltime: float = 86400.0
+    memory: float | None = None
+
+
+def seconds(key: str, value: object) -> float:
+    """A duration: hours, or a number with its unit (s, min, h, d).
+
+    Raises
+    ------
+    ParameterError : if it is neither, or not above 0
+    """
+    match = re.fullmatch(r"\s*([\d.]+(?:e[+-]?\d+)?)\s*(s|min|h|d)?\s*", str(value))
+    try:
+        duration = float(match[1]) * _UNITS[match[2] or "h"] if match else 0.0
+    except ValueError:
+        duration = 0.0
+    if duration <= 0:
+        raise ParameterError(f"{key} = {value!r}: must be hours, or a number above 0 with s, min, h or d")
+    return duration
+
+
+def resolve(needs: Needs, axes: Mapping[str, Any]) -> Resources:
+    """Needs of the point with these axes.
+
+    Raises
+    ------
+    ParameterError : if a value is of the wrong kind
+    """
+    default = Needs()
+    found: dict[str, Any] = {}
+    for key in Needs.model_fields:
+        value = resolve_value(f"resources.{key}", getattr(needs, key), axes)
+        found[key] = getattr(default, key) if value == OMIT else value
+    for key in ("ranks", "nodes"):
+        if not isinstance(found[key], int) or found[key] < 1:
+            raise ParameterError(f"resources.{key} = {found[key]!r}: must be a whole number of at least 1")
+    if found["nodes"] > found["ranks"]:
+        raise ParameterError(f"resources.nodes = {found['nodes']}, ranks = {found['ranks']}: a node needs a rank")
+    memory = found["memory"]
+    if memory is not None and (not isinstance(memory, int | float) or memory <= 0):
+        raise ParameterError(f"resources.memory = {memory!r}: must be GB above 0")
+    walltime = seconds("resources.walltime", found["walltime"])
+    return Resources(found["ranks"], found["nodes"], walltime, None if memory is None else float(memory))

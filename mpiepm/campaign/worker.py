@@ -1,0 +1,151 @@
+"""A process that performs runs one after the other, told which through a pipe; everything is compiled once in each."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from mpiepm.campaign import failures
+from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED, UNFINISHED
+from mpiepm.core.params import ParameterError, parse
+from mpiepm.io import rundir
+
+_started: list[subprocess.Popen[str]] = []  # the mpirun of this process
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: an exit code of `core.exits`, and why if it did not finish."""
+
+    code: int
+    why: str
+    seconds: float
+
+
+class Worker:
+    """The process, as seen by the one that started it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve, args=(other,))
+        self.process.start()
+        other.close()
+
+    def compile(self, texts: list[str]) -> None:
+        """Let it compile what runs with these parameters need; it answers with an Outcome."""
+        self.connection.send(("compile", texts, 1))
+
+    def perform(self, folder: Path, text: str, ranks: int) -> None:
+        """Let it perform a run; it answers with an Outcome."""
+        self.connection.send((folder, text, ranks))
+
+    def outcome(self) -> Outcome:
+        """Its answer, or what became of it."""
+        try:
+            answer: Outcome = self.connection.recv()
+            return answer
+        except (EOFError, ConnectionError):
+            self.process.join()
+            code = self.process.exitcode or 0
+            why = f"killed by {signal.Signals(-code).name}" if code < 0 else f"worker ended with code {code}"
+            return Outcome(FAILED, why, 0.0)
+
+    def ask_to_stop(self) -> None:
+        """A signal after which a run writes a checkpoint and ends."""
+        if self.process.is_alive() and self.process.pid:
+            os.kill(self.process.pid, signal.SIGUSR1)
+
+    def end(self) -> None:
+        """When it waits for work."""
+        self.connection.close()
+        self.process.join()
+
+
+def _serve(connection: Connection) -> None:
+    """Work until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started us decides
+    signal.signal(signal.SIGUSR1, _pass_on)
+    _end_with_parent()
+    while True:
+        try:
+            what, text, ranks = connection.recv()
+        except EOFError:
+            return
+        began = time.monotonic()
+        code, why = _compile(text) if what == "compile" else _perform(what, text, ranks)
+        connection.send(Outcome(code, why, time.monotonic() - began))
+
+
+def _pass_on(number: int, frame: object) -> None:
+    for child in _started:
+        child.send_signal(number)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it is gone, for then another may come to resume its run."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        for child in _started:
+            child.terminate()
+        os._exit(FAILED)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _compile(texts: list[str]) -> tuple[int, str]:
+    from mpiepm.warmup import rehearse
+
+    try:
+        for text in texts:
+            rehearse(parse(text))
+    except Exception as error:
+        return FAILED, f"{type(error).__name__}: {error}"
+    return FINISHED, ""
+
+
+def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
+    """One run; a failure is kept beside it."""
+    failures.forget(folder)
+    try:
+        code, why, details = _alone(folder, text) if ranks == 1 else _together(folder, text, ranks)
+    except ParameterError as error:
+        code, why, details = BAD_INPUT, str(error), ""
+    except Exception as error:
+        code, why, details = FAILED, f"{type(error).__name__}: {error}", traceback.format_exc()
+    if code not in (FINISHED, UNFINISHED):
+        failures.record(folder, why, details)
+    return code, why
+
+
+def _alone(folder: Path, text: str) -> tuple[int, str, str]:
+    from mpiepm import simulation
+    from mpiepm.engine.layout import slabs
+    from mpiepm.grid.domain import ALONE
+
+    params, resume = rundir.prepare(folder, parse(text), resume=True, overwrite=False)
+    simulation.run(slabs(params, ALONE), params, folder, resume=resume, quiet=True)
+    return FINISHED, "", ""
+
+
+def _together(folder: Path, text: str, ranks: int) -> tuple[int, str, str]:
+    """Under mpirun, from the parameters that lie in the directory."""
+    rundir.prepare(folder, parse(text), resume=True, overwrite=False)
+    command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpiepm", "run", "--out", str(folder), "--resume", "--quiet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as child:
+        _started.append(child)
+        errors = child.communicate()[1]
+        _started.remove(child)
+    why = "" if child.returncode in (FINISHED, UNFINISHED) else f"exit code {child.returncode}"
+    return child.returncode, why, errors
