@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | campaign | analyse | figure | theory | validate | info``.
+"""The command line: ``mpiepm run | campaign | analyse | scaling | figure | theory | validate | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched), 75 a run was ended by
 a limit or a signal before it was finished: a checkpoint is written, continue it with --resume.
@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
     analyse.add_argument("--save", type=Path, action="append", default=[], metavar="FILE",
                          help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip
+
+    sizes = commands.add_parser(
+        "scaling", help="finite-size scaling: is the lattice large enough, do all sizes collapse?",
+        description="Runs at several sizes and temperatures: tau_alpha and the chi4 peak from one size to the next, with errors, "
+        "and against xi_4; then data collapses with their exponents and quality. See docs/scaling.md.",
+    )  # fmt: skip
+    sizes.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any sizes, temperatures and seeds")
 
     figure = commands.add_parser("figure", help="draw a figure from an archive")
     figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
@@ -276,6 +283,10 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
     elif comm.rank == 0:
         if arguments.command == "analyse":
             _analyse(arguments)
+        elif arguments.command == "scaling":
+            from mpiepm.analysis.scaling_table import summary
+
+            print(summary(arguments.folders))
         elif arguments.command == "theory":
             _theory(arguments)
         elif arguments.command == "figure":

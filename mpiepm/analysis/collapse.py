@@ -30,6 +30,7 @@ from mpiepm.core.params import ParameterError
 
 PARAMETERS = ("a", "inverse_nu", "T_c", "b", "omega")
 UNLIKELY = 0.01  # probability below which there is no collapse
+POOR = 3.0  # S above which there is none, however likely: the points are too far apart to draw a curve through
 _FIXED = np.array([0.0, 1.0, 0.0, 0.0, 1.0])  # what a parameter is unless it is free or given
 _LOWEST = np.array([-6.0, -1.0, 0.0, -np.inf, 0.1])
 _HIGHEST = np.array([6.0, 10.0, np.inf, np.inf, 10.0])
@@ -45,10 +46,13 @@ class Points:
     value: np.ndarray
     error: np.ndarray
 
+    def where(self, kept: np.ndarray) -> "Points":
+        """Those chosen by a bool (point,)."""
+        return Points(self.length[kept], self.temperature[kept], self.value[kept], self.error[kept])
+
     def usable(self) -> "Points":
         """Those that have a logarithm with a finite error."""
-        known = np.isfinite(self.value) & np.isfinite(self.error) & (self.value > 0.0) & (self.error > 0.0)
-        return Points(self.length[known], self.temperature[known], self.value[known], self.error[known])
+        return self.where(np.isfinite(self.value) & np.isfinite(self.error) & (self.value > 0.0) & (self.error > 0.0))
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Collapse:
     @property
     def holds(self) -> bool:
         """Is S no larger than chance can make it?"""
-        return self.probability >= UNLIKELY
+        return self.probability >= UNLIKELY and self.quality <= POOR
 
     @property
     def parameters(self) -> dict[str, Estimate]:
@@ -84,7 +88,7 @@ class Collapse:
     @property
     def gamma(self) -> Estimate:
         """a nu: y ~ T^-gamma where L >> xi, if T_c = 0."""
-        a, inverse_nu = self.replicas[:, 0], self.replicas[:, 1]
+        a, inverse_nu, *_ = self.replicas.T
         return Estimate(float(self.values[0] / self.values[1]), _spread(a / inverse_nu))
 
     def scaled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -109,8 +113,8 @@ def collapse(
     points = points.usable()
     if len(np.unique(points.length)) < 2:
         raise ParameterError("a collapse needs at least two sizes")
-    if len(points.value) < (fewest := max(6, len(free) + 4)):
-        raise ParameterError(f"a collapse of {len(free)} parameters needs at least {fewest} points, there are {len(points.value)}")
+    if (there := len(points.value)) < (fewest := max(6, len(free) + 4)):
+        raise ParameterError(f"a collapse of {len(free)} parameters needs at least {fewest} points, there are {there}")
     places = [PARAMETERS.index(name) for name in free]
     trials = _trials(points, places, given or {})
     best = _fit(points, places, trials)
@@ -134,7 +138,7 @@ def _trials(points: Points, free: list[int], given: dict[str, float]) -> np.ndar
     grids = [np.linspace(-1.0, 3.0, 13), np.linspace(0.0, 3.0, 13)[1:], np.geomspace(0.3 * coldest, hottest, 10)]
     grids += [np.zeros(1), np.ones(1)]  # of b and omega
     rest = [np.array([given.get(name, fixed)]) for name, fixed in zip(PARAMETERS, _FIXED, strict=True)]
-    return np.array(list(product(*(grids[k] if k in free else rest[k] for k in range(len(PARAMETERS))))))
+    return np.asarray(list(product(*(grids[k] if k in free else rest[k] for k in range(len(PARAMETERS))))))
 
 
 @njit
@@ -207,7 +211,7 @@ def qualities(points: Points, trials: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _fit(points: Points, free: list[int], trials: np.ndarray) -> np.ndarray:
-    """The parameters (5,) of the smallest S to which the best of the `trials` (trial, 5) lead, where half the points are compared.
+    """The parameters (5,) of the smallest S to which the best `trials` (trial, 5) lead, where half the points are compared.
 
     Without that limit the best collapse would be the one that compares nothing. S is rough: so there are many trials.
     """
@@ -223,23 +227,22 @@ def _fit(points: Points, free: list[int], trials: np.ndarray) -> np.ndarray:
         return float(allowed(trial[None])[0])
 
     reached = allowed(trials)
+    if not np.isfinite(reached).any():
+        raise ParameterError("no collapse can be tried: the temperatures of different sizes do not overlap enough")
     found = []
-    for start in trials[np.argsort(reached)[:_STARTS]]:
+    for start in trials[np.argsort(reached)[: min(_STARTS, np.isfinite(reached).sum())]]:
         simplex = start[free] + np.vstack([np.zeros(len(free)), np.diag(_steps(points)[free])])
         options = {"xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
         result = minimize(objective, start[free], method="Nelder-Mead", options=options)
         best = start.copy()
         best[free] = result.x
         found.append((float(result.fun), best))
-    smallest, best = min(found, key=lambda f: f[0])
-    if not np.isfinite(smallest):
-        raise ParameterError("no collapse can be tried: the temperatures of different sizes do not overlap enough")
-    return best
+    return min(found, key=lambda f: f[0])[1]
 
 
 def _steps(points: Points) -> np.ndarray:
     """First steps of the search (5,)."""
-    return np.array([0.1, 0.1, 0.1 * float(points.temperature.min()), 0.5, 0.3])
+    return np.asarray([0.1, 0.1, 0.1 * float(points.temperature.min()), 0.5, 0.3])
 
 
 def _spread(values: np.ndarray) -> float:

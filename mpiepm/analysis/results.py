@@ -23,6 +23,7 @@ _SCALARS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name
     "inverse_yield_rate": ("origins/events", "sweeps", estimators.inverse_yield_rate),
     "chi4_peak": ("persistence/value", "1", estimators.chi4_peak),
     "xi4": ("four_point/structure_factor", "sites", estimators.xi4),
+    "cluster_size": ("clusters/mean_size", "sites", estimators.cluster_size),
     "stress_variance": ("histograms/stress/counts", "sigma_c^2", estimators.stress_variance),
 }
 
@@ -39,11 +40,7 @@ def analyse(folders: Sequence[Path]) -> xarray.Dataset:
 
 def state_point(e: Ensemble) -> xarray.Dataset:
     """The estimates of one ensemble: its one `state`."""
-    result = xarray.Dataset()
-    for name, (needed, units, estimator) in _SCALARS.items():
-        if needed in e.data:
-            _add(result, name, (), estimator(e), units)
-    result = result.assign_coords(lag=e.lag)
+    result = numbers(e).isel(state=0, drop=True).assign_coords(lag=e.lag)
     result["lag"].attrs["units"] = "sweeps"
     _add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
     _add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))
@@ -58,7 +55,24 @@ def state_point(e: Ensemble) -> xarray.Dataset:
             if f"{group}/{name}" in e.data:
                 _add(result, f"{group}_{name}", dims, jackknife(partial(_per_origin, e, group, name), e.origins), units)
                 result = result.assign_coords({dim: _coordinate(e, group, dim, result.sizes[dim]) for dim in dims})
-    return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in _labels(e).items()})
+    return _labelled(result, e)
+
+
+def numbers(e: Ensemble) -> xarray.Dataset:
+    """The estimates of one ensemble that are numbers, without its curves."""
+    result = xarray.Dataset()
+    for name, (needed, units, estimator) in _SCALARS.items():
+        if needed in e.data:
+            _add(result, name, (), estimator(e), units)
+    if "avalanches/moments" in e.data:
+        _add(result, "avalanche_cutoff", ("criterion",), estimators.avalanche_cutoff(e), "events")
+        result = result.assign_coords(criterion=_coordinate(e, "avalanches", "criterion", result.sizes["criterion"]))
+    return _labelled(result, e)
+
+
+def _labelled(result: xarray.Dataset, e: Ensemble) -> xarray.Dataset:
+    labels = {name: ("state", [value]) for name, value in _labels(e).items()}
+    return result.drop_vars(labels, errors="ignore").expand_dims("state").assign_coords(labels)
 
 
 # a bin is named by its lower edge
