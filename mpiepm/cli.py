@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sizes = commands.add_parser(
         "scaling", help="finite-size scaling: is the lattice large enough, do all sizes collapse?",
-        description="Runs at several sizes and temperatures: tau_alpha and the chi4 peak from one size to the next, with errors, "
-        "and against xi_4; then data collapses with their exponents and quality. See docs/scaling.md.",
+        description="Runs at several sizes and temperatures: tau_alpha and the chi4 peak from one size to the next, with "
+        "errors, and L against xi_4; then data collapses with their exponents and quality. See docs/scaling.md.",
     )  # fmt: skip
     sizes.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="runs of any sizes, temperatures and seeds")
 

@@ -87,8 +87,10 @@ class Collapse:
 
     @property
     def gamma(self) -> Estimate:
-        """a nu: y ~ T^-gamma where L >> xi, if T_c = 0."""
+        """a nu: y ~ T^-gamma where L >> xi, if T_c = 0; NaN if 1 / nu is not known to differ from 0."""
         a, inverse_nu, *_ = self.replicas.T
+        if self.values[1] < 2.0 * _spread(inverse_nu):
+            return Estimate(float("nan"), float("nan"))
         return Estimate(float(self.values[0] / self.values[1]), _spread(a / inverse_nu))
 
     def scaled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -237,7 +239,8 @@ def _fit(points: Points, free: list[int], trials: np.ndarray) -> np.ndarray:
         best = start.copy()
         best[free] = result.x
         found.append((float(result.fun), best))
-    return min(found, key=lambda f: f[0])[1]
+    lowest: np.ndarray = min(found, key=lambda f: f[0])[1]
+    return lowest
 
 
 def _steps(points: Points) -> np.ndarray:

@@ -20,7 +20,7 @@ from mpiepm.core.sections import Epmq
 
 DIFFERENT, DOUBTFUL = 3.0, 2.0  # standard errors
 LENGTHS = 3.0  # xi_4 that a lattice should hold
-FEWEST_TEMPERATURES = 4  # of a collapse
+FEWEST_TEMPERATURES, FEWEST_POINTS = 4, 12  # of a collapse
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def widest_collapse(data: Points, is_length: bool = False, replicas: int = 200) 
     best = None
     for hottest in np.unique(data.temperature)[::-1]:
         kept = data.temperature <= hottest
-        if len(np.unique(data.temperature[kept])) < FEWEST_TEMPERATURES:
+        if len(np.unique(data.temperature[kept])) < FEWEST_TEMPERATURES or kept.sum() < FEWEST_POINTS:
             break
         try:
             best = collapse(data.where(kept), free, given, replicas)
