@@ -4,6 +4,16 @@ import argparse
 import os
 from pathlib import Path
 
+_ACTIONS = {
+    "plan": "what there is to do, and what it will cost; nothing is begun",
+    "run": "work through it on this machine; interrupted, the same line goes on",
+    "submit": "hand it to Slurm, by the templates of slurm/",
+    "status": "which runs are finished, running, queued, unfinished, failed (why) or missing",
+    "resume": "whatever is not finished again, the failed as well: on this machine, or by Slurm if it was submitted",
+    "collect": "the results of all finished runs, and what they cost: OUT/results.nc, results.csv, campaign.json",
+    "report": "a page with all of it: OUT/report.html",
+}
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The subcommand and its subcommands."""
@@ -13,18 +23,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "See docs/campaigns.md.",
     )  # fmt: skip
     actions = campaign.add_subparsers(dest="action", required=True)
-    for name, help_text in (
-        ("plan", "what there is to do, and what it will cost; nothing is begun"),
-        ("run", "work through it on this machine; interrupted, the same line goes on"),
-        ("status", "finished, running, queued, unfinished, failed (why) or missing"),
-    ):
-        action = actions.add_parser(name, help=help_text)
+    for name, told in _ACTIONS.items():
+        action = actions.add_parser(name, help=told, description=told)
         action.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
         action.add_argument("--out", type=Path, metavar="DIR", help="where the runs lie (default: results/NAME)")
+        if name in ("plan", "submit", "resume"):
+            action.add_argument("--site", type=Path, metavar="TOML", help="site profile (default: the one the file names)")
         if name == "plan":
             action.add_argument("--measure", action="store_true", help="first measure this machine, half a minute on one core")
-        if name == "run":
-            action.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="default: all")
-            action.add_argument("--retry", action="store_true", help="failed runs as well")
+        if name in ("run", "resume"):
+            action.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="on this machine; default: all")
         if name == "status":
-            action.add_argument("--all", action="store_true", help="a line for every point, finished or not")
+            action.add_argument("--all", action="store_true", help="a line for every run, finished or not")

@@ -1,15 +1,20 @@
-"""``mpiepm campaign plan | run | status FILE``."""
+"""What ``mpiepm campaign`` does: plan, run, submit, status, resume, collect, report."""
 
 import argparse
+from collections.abc import Sequence
 from functools import cache
 
-from mpiepm.campaign import grid, machine, status, tables
+from mpiepm.campaign import grid, machine, queue, status, submit, tables
 from mpiepm.campaign.cost import Cost, predict
-from mpiepm.campaign.grid import Campaign
+from mpiepm.campaign.grid import Campaign, Point
+from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine
+from mpiepm.campaign.status import State, Status
 from mpiepm.core.exits import FAILED, FINISHED, UNFINISHED
 from mpiepm.core.params import AnyParameters, ParameterError
 from mpiepm.io import rundir
+
+_UNDER_WAY: tuple[State, ...] = ("finished", "running", "queued")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -17,10 +22,13 @@ def main(arguments: argparse.Namespace) -> int:
 
     Raises
     ------
-    ParameterError : if the campaign file is wrong
+    ParameterError : if the campaign file or the site profile is wrong
     """
-    campaign = grid.read(arguments.file, arguments.out)
-    actions = {"plan": _plan, "run": _run, "status": _status}
+    campaign = grid.read(arguments.file, arguments.out, getattr(arguments, "site", None))
+    if getattr(arguments, "cores", None) is not None and arguments.cores < 1:
+        raise ParameterError(f"--cores {arguments.cores}: must be at least 1")
+    actions = {"plan": _plan, "run": _run, "submit": _submit, "status": _status, "resume": _resume, "collect": _collect,
+               "report": _report}  # fmt: skip
     return actions[arguments.action](campaign, arguments)
 
 
@@ -38,57 +46,112 @@ def _any_seed(params: AnyParameters) -> AnyParameters:
     return params.model_copy(update={"run": params.run.model_copy(update={"seed": 0})})
 
 
+def _machine(of: Site) -> Machine:
+    return of.machine or machine.known()
+
+
 def _plan(campaign: Campaign, arguments: argparse.Namespace) -> int:
-    on = machine.measure() if arguments.measure else machine.known()
-    predicted, statuses = costs(campaign, on), status.survey(campaign)
+    on = machine.measure() if arguments.measure else _machine(campaign.site)
+    predicted, statuses = costs(campaign, on), _survey(campaign)
     print(tables.plan(campaign, predicted, statuses))
     todo = [point for point in campaign.points if statuses[point.name].state != "finished"]
-    hours = sum(predicted[point.name].core_hours for point in todo)
-    disk = sum(predicted[p.name].archive for p in campaign.points)
-    print(f"\n{len(campaign.points)} runs in {campaign.out}: {status.count(statuses.values())}")
-    print(f"to do: {len(todo)} runs, {hours:.3g} core-hours; all archives together {tables.size(disk)}")
+    wanted = submit.batches(campaign, todo, predicted, campaign.site, campaign.site.array_limit or 1000)
+    print(f"\n{_summary(campaign, statuses)}")
+    print(tables.demand(campaign, todo, predicted, wanted))
     print(f"prediction: {on.name}" + " (--measure measures this machine)" * (not on.factors))
-    _tell_strays(campaign)
     return FINISHED
 
 
-def _tell_strays(campaign: Campaign) -> None:
+def _survey(campaign: Campaign) -> dict[str, Status]:
+    """Status of all points, as far as it can be known."""
+    try:
+        jobs = queue.jobs(campaign)
+    except queue.NoAnswerError as error:
+        print(f"{error}; what was submitted may be queued or running")
+        jobs = queue.submitted(campaign)
+    return status.survey(campaign, jobs)
+
+
+def _summary(campaign: Campaign, statuses: dict[str, Status]) -> str:
+    told = f"{len(campaign.points)} runs in {campaign.out}: {status.count(statuses.values())}"
     if campaign.strays:
-        print(f"{len(campaign.strays)} other runs there that the file does not name, as {campaign.strays[0]}")
+        told += f"\n{len(campaign.strays)} other runs there that the file does not name, as {campaign.strays[0]}"
+    return told
 
 
 def _run(campaign: Campaign, arguments: argparse.Namespace) -> int:
-    if arguments.cores < 1:
-        raise ParameterError(f"--cores {arguments.cores}: must be at least 1")
-    statuses, predicted = status.survey(campaign), costs(campaign, machine.known())
+    return _work(campaign, _todo(campaign, failed=False), arguments.cores)
+
+
+def _todo(campaign: Campaign, *, failed: bool) -> list[Point]:
+    """What is neither finished nor under way; what has failed only if that is wanted.
+
+    Raises
+    ------
+    ParameterError : if Slurm does not say what is under way
+    """
+    statuses = status.survey(campaign, queue.jobs(campaign))
     for point in campaign.points:
         if statuses[point.name].state == "finished":
             rundir.tidy(point.folder)  # it may have been killed between its archive and this
-    skipped = {"finished", "running", "queued"} if arguments.retry else {"finished", "running", "queued", "failed"}
-    todo = [point for point in campaign.points if statuses[point.name].state not in skipped]
-    print(f"{len(campaign.points)} runs, {len(todo)} to do", flush=True)
-    todo.sort(key=lambda point: -predicted[point.name].seconds)
+    skipped = _UNDER_WAY if failed else (*_UNDER_WAY, "failed")
+    return [point for point in campaign.points if statuses[point.name].state not in skipped]
+
+
+def _work(campaign: Campaign, todo: list[Point], cores: int) -> int:
     from mpiepm.campaign.display import show
 
-    failed, left = show(campaign, todo, predicted, arguments.cores) if todo else ([], 0)
-    failed += [point.name for point in campaign.points if statuses[point.name].state == "failed" and not arguments.retry]
-    for name in failed:
-        point = next(p for p in campaign.points if p.name == name)
-        print(f"failed: {name}: {status.of(point).why}")
-    if failed:
+    print(f"{len(campaign.points)} runs, {len(todo)} to do", flush=True)
+    if todo:
+        show(todo, costs(campaign, machine.known()), cores)
+    statuses = {point.name: status.of(point) for point in campaign.points}
+    for name, there in statuses.items():
+        if there.state == "failed":
+            print(f"failed: {name}: {there.why}")
+    states = {there.state for there in statuses.values()}
+    if "failed" in states:
         return FAILED
-    return UNFINISHED if left else FINISHED
+    return FINISHED if states <= {"finished"} else UNFINISHED
 
 
-def _status(campaign: Campaign, arguments: argparse.Namespace) -> int:
-    statuses = status.survey(campaign)
-    rows = [
-        [name, there.state, there.why] for name, there in statuses.items() if arguments.all or there.state != "finished"
-    ]
-    if rows:
-        print("\n".join("  ".join(row).rstrip() for row in rows))
-    print(f"{len(campaign.points)} runs in {campaign.out}: {status.count(statuses.values())}")
-    _tell_strays(campaign)
+def _submit(campaign: Campaign, arguments: argparse.Namespace) -> int:
+    return _hand_in(campaign, _todo(campaign, failed=False))
+
+
+def _hand_in(campaign: Campaign, todo: Sequence[Point]) -> int:
+    print(f"{len(campaign.points)} runs, {len(todo)} to submit", flush=True)
+    if not todo:
+        return FINISHED
+    predicted = costs(campaign, _machine(campaign.site))
+    wanted = submit.batches(campaign, todo, predicted, campaign.site, submit.array_limit(campaign.site))
+    identities = submit.submit(campaign, wanted)
+    for batch, identity in zip(wanted, identities, strict=True):
+        print(f"job {identity}: {tables.request(batch)}")
+    print(f"job {submit.finish(campaign, identities)}: collects the results when these have ended")
     return FINISHED
 
 
+def _resume(campaign: Campaign, arguments: argparse.Namespace) -> int:
+    todo = _todo(campaign, failed=True)
+    return _hand_in(campaign, todo) if queue.lists(campaign) else _work(campaign, todo, arguments.cores)
+
+
+def _status(campaign: Campaign, arguments: argparse.Namespace) -> int:
+    statuses = _survey(campaign)
+    rows = [[name, there.state, there.why] for name, there in statuses.items() if arguments.all or there.state != "finished"]
+    if rows:
+        print(tables.table(("run", "state", ""), rows, "<<<"))
+    print(_summary(campaign, statuses))
+    return FINISHED
+
+
+def _collect(campaign: Campaign, arguments: argparse.Namespace) -> int:
+    from mpiepm.campaign.collect import collect
+
+    for line in collect(campaign, costs(campaign, _machine(campaign.site)), _survey(campaign)):
+        print(line)
+    return FINISHED
+
+
+def _report(campaign: Campaign, arguments: argparse.Namespace) -> int:
+    raise NotImplementedError

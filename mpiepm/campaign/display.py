@@ -5,35 +5,30 @@ import time
 from collections.abc import Sequence
 
 from mpiepm.campaign.cost import Cost
-from mpiepm.campaign.grid import Campaign, Point
+from mpiepm.campaign.grid import Point
 from mpiepm.campaign.local import work
 from mpiepm.campaign.tables import duration, table
 from mpiepm.core.exits import FINISHED, UNFINISHED
 
 
-def show(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost], cores: int) -> tuple[list[str], int]:
-    """Work through the points; the names of those that failed, and how many are not finished."""
-    display = Display(todo, predicted, cores)
-    failed: list[str] = []
-    finished = 0
-    for point, outcome in work(todo, cores):
+def show(todo: Sequence[Point], predicted: dict[str, Cost], cores: int) -> None:
+    """Work through the points, the longest first, and tell what happens."""
+    order = sorted(todo, key=lambda point: -predicted[point.name].seconds)
+    display = Display(order, predicted, cores)
+    for point, outcome in work(order, cores):
         if point is None:
             display.renew()
         elif outcome is None:
             display.started(point)
         else:
             display.ended(point, outcome.seconds, finished=outcome.code == FINISHED)
-            finished += outcome.code == FINISHED
+            took = duration(outcome.seconds)
             if outcome.code == FINISHED:
-                said = f"{duration(outcome.seconds)} (predicted {duration(predicted[point.name].seconds)})"
-            elif outcome.code == UNFINISHED:
-                said = f"interrupted after {duration(outcome.seconds)}"
+                said = f"{took} (predicted {duration(predicted[point.name].seconds)})"
             else:
-                failed.append(point.name)
-                said = f"FAILED after {duration(outcome.seconds)}: {outcome.why}"
+                said = f"interrupted after {took}" if outcome.code == UNFINISHED else f"FAILED after {took}: {outcome.why}"
             display.line(f"{point.folder}: {said}; {display.outlook()}")
     display.clear()
-    return failed, len(todo) - finished - len(failed)
 
 
 class Display:
@@ -43,7 +38,7 @@ class Display:
         self._predicted, self._cores = predicted, cores
         self._waiting = {point.name for point in todo}
         self._running: dict[str, float] = {}  # since when
-        self._done = self._took = self._shown = 0.0
+        self._done = self._took = self._shown = 0.0  # predicted and real seconds of what is done; when the table was drawn
         self._lines = 0
         self._terminal = sys.stdout.isatty()
 

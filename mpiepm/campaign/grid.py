@@ -19,6 +19,8 @@ from pydantic import Field
 from mpiepm.campaign import resources
 from mpiepm.campaign.overlay import Flat, flatten, lay, nest, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
+from mpiepm.campaign.site import Site
+from mpiepm.campaign.site import load as load_site
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
 from mpiepm.core.sections import Lattice, Section
 from mpiepm.engine.layout import most_ranks
@@ -74,7 +76,7 @@ class Campaign:
     Attributes
     ----------
     strays : run directories in `out` that no point of the file stands for
-    site : path of the site profile, if the file names one
+    site : the profile that the file names, or that it is to run on
     """
 
     name: str
@@ -83,11 +85,11 @@ class Campaign:
     points: tuple[Point, ...]
     strays: tuple[Path, ...]
     packing: Packing | None
-    site: Path | None
+    site: Site
 
 
-def read(path: Path, out: Path | None = None) -> Campaign:
-    """The campaign of a file; its runs lie in `out` (default: results/NAME).
+def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Campaign:
+    """The campaign of a file; its runs lie in `out` (default: results/NAME, or where the site has its scratch).
 
     Raises
     ------
@@ -96,12 +98,13 @@ def read(path: Path, out: Path | None = None) -> Campaign:
     source = str(path)
     file = validated(File, load_toml(path), source)
     name = file.name or path.stem
-    out = out or Path("results") / name
+    profile = profile or (path.parent / file.site if file.site else None)
+    site = load_site(profile) if profile else Site()
+    out = out or site.folder(name) or Path("results") / name
     try:
         points, strays = _place(list(_points(file, out)), out)
     except ParameterError as error:
         raise ParameterError("\n".join(f"{source}: {line}" for line in str(error).splitlines())) from None
-    site = path.parent / file.site if file.site else None
     return Campaign(name, path, out, tuple(points), tuple(strays), file.packing, site)
 
 

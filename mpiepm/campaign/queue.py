@@ -1,7 +1,7 @@
 """What Slurm knows of a campaign: which jobs it was submitted as, and where they stand.
 
-Every submission leaves a list in OUT/jobs: NUMBER.list, a run directory in each line. The job has the name of the list, so nothing is
-lost if `submit` is killed between the two. An array has a job for each line, a packed job all of them.
+Every submission leaves a list in OUT/jobs: NUMBER.list, a run directory in each line. The job has the name of the list, so
+nothing is lost if `submit` is killed between the two. An array has a job for each line, a packed job all of them.
 """
 
 import hashlib
@@ -18,13 +18,18 @@ _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD",
 _GOING = {"RUNNING", "COMPLETING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 
 
+class NoAnswerError(ParameterError):
+    """Slurm was asked and said nothing."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A job of Slurm that a run was submitted in.
 
     Attributes
     ----------
-    identity : "12" or "12_3";  state : as squeue says, "" if it does not know the job any more
+    identity : "12" or "12_3", or the number of the list if Slurm does not know the job any more
+    state : as squeue says, "" if it does not know
     reason : why it waits;  shared : with other runs
     """
 
@@ -61,22 +66,29 @@ def job_name(campaign: Campaign, number: str) -> str:
 
 
 def jobs(campaign: Campaign) -> dict[Path, Job]:
-    """The job that each run was submitted in last, by run directory.
+    """The job that each run was submitted in last, by resolved run directory.
 
     Raises
     ------
-    ParameterError : if there are submissions, but no answer from Slurm
+    NoAnswerError : if there are submissions, but Slurm does not answer
     """
     if not lists(campaign):
         return {}
-    known = {(name, task): (identity, state, reason) for name, task, identity, state, reason in _ask()}
+    return _assign(campaign, {(name, task): (identity, state, reason) for name, task, identity, state, reason in _ask()})
+
+
+def submitted(campaign: Campaign) -> dict[Path, Job]:
+    """As `jobs`, without asking Slurm: no job has a state."""
+    return _assign(campaign, {})
+
+
+def _assign(campaign: Campaign, known: dict[tuple[str, int | None], tuple[str, str, str]]) -> dict[Path, Job]:
     found: dict[Path, Job] = {}
     for path in lists(campaign):
-        name = job_name(campaign, path.stem.split("-")[0])
-        shared = path.stem.endswith("-packed")
+        number, shared = path.stem.removesuffix("-packed"), path.stem.endswith("-packed")
+        name = job_name(campaign, number)
         for line, run in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            identity, state, reason = known.get((name, None if shared else line)) or known.get((name, None)) or ("", "", "")
-            job = Job(identity, state, reason, shared)
+            job = Job(*known.get((name, None if shared else line), (number, "", "")), shared)
             before = found.get(Path(run))
             if before is None or not (before.waits or before.goes):
                 found[Path(run)] = job
@@ -89,10 +101,10 @@ def _ask() -> Iterator[tuple[str, int | None, str, str, str]]:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     except FileNotFoundError:
-        raise ParameterError("squeue: there is no Slurm on this machine, and runs were submitted") from None
+        raise NoAnswerError("squeue: there is no Slurm on this machine") from None
     except (subprocess.SubprocessError, OSError) as error:
         told = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise ParameterError(f"squeue: Slurm does not answer: {told[-1] if told else error}") from None
+        raise NoAnswerError(f"Slurm does not answer: {told[-1] if told else error}") from None
     for line in answer.splitlines():
         if match := re.fullmatch(r"(\d+)(?:_(\d+))?\|([^|]*)\|([^|]*)\|(.*)", line.strip()):
             job, task, name, state, reason = match.groups()

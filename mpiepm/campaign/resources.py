@@ -1,6 +1,5 @@
 """What a run asks of a machine: ranks, nodes, time, memory; and how small runs are packed into jobs."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,11 +8,11 @@ from pydantic import Field
 
 from mpiepm.campaign.values import OMIT
 from mpiepm.campaign.values import resolve as resolve_value
+from mpiepm.core.limits import duration
 from mpiepm.core.params import ParameterError
 from mpiepm.core.sections import Section
 
 Amount = int | float | str | dict[str, Any]
-_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Needs(Section):
@@ -21,7 +20,7 @@ class Needs(Section):
 
     ranks: Amount = Field(default=1, description="MPI ranks of a run")
     nodes: Amount = Field(default=1, description="nodes they are spread over")
-    walltime: Amount = Field(default="24h", description="of a job: hours, or 90s, 30min, 24h, 2d; it is requeued until done")
+    walltime: Amount = Field(default="24h", description="of a job: hours, or 90s, 30m, 24h, 2d; it is requeued until done")
     memory: Amount | None = Field(default=None, description="of a run, GB; default: as predicted, and half as much again")
 
 
@@ -49,20 +48,18 @@ class Resources:
 
 
 def seconds(key: str, value: object) -> float:
-    """A duration: hours, or a number with its unit (s, min, h, d).
+    """A duration: hours as a number, or as the option --walltime has it (90s, 30m, 24h, 2d, HH:MM:SS).
 
     Raises
     ------
     ParameterError : if it is neither, or not above 0
     """
-    match = re.fullmatch(r"\s*([\d.]+(?:e[+-]?\d+)?)\s*(s|min|h|d)?\s*", str(value))
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return 3600.0 * value
     try:
-        duration = float(match[1]) * _UNITS[match[2] or "h"] if match else 0.0
-    except ValueError:
-        duration = 0.0
-    if duration <= 0:
-        raise ParameterError(f"{key} = {value!r}: must be hours, or a number above 0 with s, min, h or d")
-    return duration
+        return duration(str(value))
+    except ParameterError as error:
+        raise ParameterError(f"{key} = {value!r}: {str(error).partition(': ')[2]}, or hours") from None
 
 
 def resolve(needs: Needs, axes: Mapping[str, Any]) -> Resources:

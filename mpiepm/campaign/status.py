@@ -1,12 +1,14 @@
-"""Where every point stands, as its directory tells."""
+"""Where every point stands, as its directory and Slurm tell. What the directory says counts more."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from mpiepm.campaign import failures
 from mpiepm.campaign.grid import Campaign, Point
-from mpiepm.io import checkpoint, rundir
+from mpiepm.campaign.queue import Job
+from mpiepm.io import checkpoint, lock, rundir
 
 State = Literal["finished", "running", "queued", "unfinished", "failed", "missing"]
 STATES: tuple[State, ...] = ("finished", "running", "queued", "unfinished", "failed", "missing")
@@ -20,21 +22,31 @@ class Status:
     why: str = ""
 
 
-def survey(campaign: Campaign) -> dict[str, Status]:
-    """Status of all points, by their names."""
-    return {point.name: of(point) for point in campaign.points}
+def survey(campaign: Campaign, jobs: Mapping[Path, Job]) -> dict[str, Status]:
+    """Status of all points, by their names; `jobs` as `campaign.queue` knows them."""
+    return {point.name: of(point, jobs.get(point.folder.resolve())) for point in campaign.points}
 
 
-def of(point: Point) -> Status:
-    """Status of one point."""
-    if rundir.is_finished(point.folder):
+def of(point: Point, job: Job | None = None) -> Status:
+    """Status of one point, which may have been submitted in a job."""
+    folder = point.folder
+    if rundir.is_finished(folder):
         return Status("finished")
-    if (why := failures.reason(point.folder)) is not None:
+    if holder := lock.holder(folder):
+        return Status("running", str(holder))
+    if job and job.goes and not job.shared:
+        return Status("running", f"job {job.identity}")
+    if job and job.waits:
+        return Status("queued", f"job {job.identity}, {job.reason}")
+    if (why := failures.reason(folder)) is not None:
         return Status("failed", why)
-    if (point.folder / rundir.LOG).exists():
-        newest = next(iter(checkpoint.existing(point.folder)), None)
-        return Status("unfinished", newest.name if newest else "no checkpoint")
-    return Status("missing")
+    if job and job.goes:
+        return Status("queued", f"in job {job.identity}")
+    said = [f"job {job.identity} {job.state}" if job.state else f"was in jobs/{job.identity}.list"] if job else []
+    if (folder / rundir.LOG).exists():
+        newest = next(iter(checkpoint.existing(folder)), None)
+        return Status("unfinished", ", ".join([newest.name if newest else "no checkpoint", *said]))
+    return Status("missing", ", ".join(said))
 
 
 def count(statuses: Iterable[Status]) -> str:

@@ -1,4 +1,4 @@
-"""Submit the points of a campaign to Slurm by the templates of slurm/: arrays of equal jobs, small runs packed, then `collect`."""
+"""Hand points to Slurm, by the templates of slurm/: arrays of equal jobs, small runs packed; and then `collect`."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import batched
 from pathlib import Path
 
 import mpiepm
@@ -65,7 +64,8 @@ def batches(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost
     for request, points in groups.items():
         packing = campaign.packing
         most = packing.points if request.packed and packing else limit
-        for part in batched(points, most):
+        for first in range(0, len(points), most):
+            part = tuple(points[first : first + most])
             cores = request.ranks
             if request.packed and packing:
                 cores = min(packing.cores, request.ranks * len(part))
@@ -98,7 +98,7 @@ def array_limit(site: Site) -> int:
     return max(int(match[1]) - 1, 1) if match else 1000
 
 
-def submit(campaign: Campaign, wanted: Sequence[Batch], site: Site) -> list[str]:
+def submit(campaign: Campaign, wanted: Sequence[Batch]) -> list[str]:
     """Hand them to Slurm; numbers of the jobs.
 
     Raises
@@ -107,26 +107,28 @@ def submit(campaign: Campaign, wanted: Sequence[Batch], site: Site) -> list[str]
     """
     templates = _ROOT / "slurm"
     if not templates.is_dir():
-        raise ParameterError(f"{templates}: the job templates are not there; install mpiepm from its repository, as run/setup.sh does")
+        raise ParameterError(f"{templates}: no job templates there; install mpiepm from its repository, as run/setup.sh does")
     queue.folder(campaign).mkdir(parents=True, exist_ok=True)
     identities = []
     for batch in wanted:
         for point in batch.points:
             failures.forget(point.folder)
             rundir.plant(point.folder, point.params)
-        identities.append(_sbatch(campaign, batch, site, templates))
+        identities.append(_sbatch(campaign, batch, templates))
     return identities
 
 
-def finish(campaign: Campaign, identities: Sequence[str], site: Site) -> str:
+def finish(campaign: Campaign, identities: Sequence[str]) -> str:
     """Submit what comes after these jobs: `collect`."""
+    site = campaign.site
     options = [f"--dependency=afterany:{':'.join(identities)}", f"--job-name={campaign.name}-finish"]
     options += [f"--output={queue.folder(campaign).resolve()}/%x-%j.out"]
     variables = {"CAMPAIGN": str(campaign.file.resolve()), "OUT": str(campaign.out.resolve())}
     return _call([*options, *_site_options(site), str(_ROOT / "slurm" / "finish.sbatch")], {**_environment(site), **variables})
 
 
-def _sbatch(campaign: Campaign, batch: Batch, site: Site, templates: Path) -> str:
+def _sbatch(campaign: Campaign, batch: Batch, templates: Path) -> str:
+    site = campaign.site
     number = f"{len(queue.lists(campaign)) + 1:04d}"
     request = batch.request
     path = queue.folder(campaign).resolve() / f"{number}{'-packed' * request.packed}.list"
@@ -142,7 +144,11 @@ def _sbatch(campaign: Campaign, batch: Batch, site: Site, templates: Path) -> st
         options += [f"--array=1-{len(batch.points)}", f"--mem={-(-request.memory // request.nodes)}M"]
     template = templates / ("packed.sbatch" if request.packed else "array.sbatch")
     variables = {"LIST": str(path), "RANKS": str(request.ranks), **_environment(site)}
-    return _call([*options, *_site_options(site), str(template)], variables)
+    try:
+        return _call([*options, *_site_options(site), str(template)], variables)
+    except ParameterError:
+        path.unlink()
+        raise
 
 
 def _site_options(site: Site) -> list[str]:

@@ -5,17 +5,16 @@ from collections.abc import Iterable, Sequence
 from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
+from mpiepm.campaign.submit import Batch
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as they need to be; the first one to the left, numbers to the right."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "<") -> str:
+    """Columns as wide as they need to be, to the left (<) or to the right (>); the last character holds for all that follow."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-    text = []
-    for first, *rest in lines:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-        text.append("  ".join(cells).rstrip())
-    return "\n".join(text)
+    align = align.ljust(len(head), align[-1] if len(align) > 1 else ">")
+    texts = [[f"{cell:{a}{width}}" for cell, a, width in zip(line, align, widths, strict=True)] for line in lines]
+    return "\n".join("  ".join(cells).rstrip() for cells in texts)
 
 
 def duration(seconds: float) -> str:
@@ -58,3 +57,22 @@ def plan(campaign: Campaign, costs: dict[str, Cost], statuses: dict[str, Status]
 def state_point(point: Point) -> str:
     """The name without the seed."""
     return "/".join(part for part in point.name.split("/") if not part.startswith("seed=")) or point.name
+
+
+def demand(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost], wanted: Sequence[Batch]) -> str:
+    """What is to be done: core-hours and disk as predicted, and the jobs that it would be under Slurm."""
+    hours = sum(predicted[point.name].core_hours for point in todo)
+    kept = sum(predicted[point.name].archive for point in campaign.points)
+    largest = max((predicted[point.name].disk for point in todo), default=0)
+    return (
+        f"to do: {len(todo)} runs, {hours:.4g} core-hours; all archives {size(kept)}, a run up to {size(largest)} at work\n"
+        f"under Slurm: {sum(batch.jobs for batch in wanted)} jobs in {len(wanted)} calls of sbatch, "
+        f"the largest on {max((batch.cores for batch in wanted), default=0)} cores"
+    )
+
+
+def request(batch: Batch) -> str:
+    """What a call of sbatch asks for."""
+    asked = batch.request
+    shape = f"{batch.cores} cores on {asked.nodes} node{'s' * (asked.nodes > 1)}, {duration(60.0 * asked.walltime)} at a time"
+    return f"{len(batch.points)} runs packed on {shape}" if asked.packed else f"{len(batch.points)} runs, each on {shape}"

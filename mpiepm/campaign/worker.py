@@ -131,19 +131,24 @@ def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
 
 def _alone(folder: Path, text: str) -> tuple[int, str, str]:
     from mpiepm import simulation
+    from mpiepm.core.limits import Limits
     from mpiepm.engine.layout import slabs
     from mpiepm.grid.domain import ALONE
 
-    params, resume = rundir.prepare(folder, parse(text), resume=True, overwrite=False)
-    simulation.run(slabs(params, ALONE), params, folder, resume=resume, quiet=True)
-    return FINISHED, "", ""
+    limits = Limits()
+    with limits.listening(), rundir.occupied(folder):
+        params, resume = rundir.prepare(folder, parse(text), resume=True, overwrite=False)
+        done = simulation.run(slabs(params, ALONE), params, folder, resume=resume, quiet=True, limits=limits)
+    return FINISHED if done else UNFINISHED, "", ""
 
 
 def _together(folder: Path, text: str, ranks: int) -> tuple[int, str, str]:
     """Under mpirun, from the parameters that lie in the directory."""
-    rundir.prepare(folder, parse(text), resume=True, overwrite=False)
+    rundir.plant(folder, parse(text))
     command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpiepm", "run", "--out", str(folder), "--resume", "--quiet"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as child:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as child:  # the terminal's signals are not for it
         _started.append(child)
         errors = child.communicate()[1]
         _started.remove(child)

@@ -85,6 +85,28 @@ def _read(path: Path, descriptor: int) -> Holder | None:
         raise ParameterError(f"{path}: is in the way, and no lock of mpiepm") from None
 
 
+def holder(folder: Path) -> Holder | None:
+    """Who works in the directory, as far as can be seen without asking for the lock; None: nobody.
+
+    Of a holder on another machine by the time of the file, against our clock.
+    """
+    path = folder / NAME
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        found, age = _read(path, descriptor), time.time() - os.fstat(descriptor).st_mtime
+    except ParameterError:
+        return None
+    finally:
+        os.close(descriptor)
+    if found is None:
+        return None
+    alive = _start_of(found.pid) == found.started if found.machine == _machine() else age < 2 * LEASE
+    return found if alive else None
+
+
 class Lock:
     """The lock of the run directory `folder`, from construction to `release`.
 
