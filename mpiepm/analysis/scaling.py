@@ -89,7 +89,7 @@ def size_table(family: Sequence[Ensemble]) -> xarray.Dataset:
 
 def measured(table: xarray.Dataset) -> list[str]:
     """Names of the estimates in a table that may depend on the size."""
-    names = ("tau_alpha", "inverse_yield_rate", "chi4_peak", "xi4", "cluster_size")
+    names = ("chi4_peak", "tau_alpha", "xi4", "inverse_yield_rate", "cluster_size")
     return [*(name for name in names if name in table), *cutoffs(table)]
 
 
