@@ -28,6 +28,8 @@ _STYLE = {
     "ytick.color": _MUTED, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK, "axes.linewidth": 0.8,
     "axes.spines.top": False, "axes.spines.right": False, "xtick.direction": "in", "ytick.direction": "in",
 }  # fmt: skip
+_MATH = {"chi4_peak": r"$\chi_4^*$", "tau_alpha": r"$\tau_\alpha$ (sweeps)", "xi4": r"$\xi_4$ (sites)",
+         "cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
 _MAP_PIXELS = 320
 _EARLY, _LATE = -2.5, 0.5  # decades of t / tau_alpha that a mobility map tells apart
 
@@ -67,28 +69,27 @@ def svg(name: str, what: str, draw: Callable[[Axes], None], width: float = 4.6, 
     return text.replace("<svg", f'<svg role="img" aria-label="{what}"', 1)
 
 
-def _points(axes: Axes, family: Family, quantity: str, abscissa: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
-    table = family.table
-    for length in family.lengths:
-        here = table.isel(state=(table.length.values == length) & np.isfinite(table[quantity].values))
-        style = {"color": colour(place(family, length)), "ms": 4.5, "lw": 1.2, "elinewidth": 1, "capsize": 2}
-        x = abscissa(here.temperature.values, here.length.values)
-        axes.errorbar(x, here[quantity], here[f"{quantity}_error"], fmt="o-", label=f"L = {length:g}", **style)
+def _markers(axes: Axes, family: Family, length: float, points: Sequence[np.ndarray], line: str = "") -> None:
+    """x, y and dy of one size, if there are any."""
+    x, y, dy = points
+    if len(x):
+        axes.errorbar(x, y, dy, fmt=f"o{line}", color=colour(place(family, length)), ms=4.5, lw=1.2, elinewidth=1.0, capsize=2.0,
+                      label=f"L = {length:g}")  # fmt: skip
 
 
 def against_inverse_temperature(family: Family, quantity: str) -> Callable[[Axes], None]:
     """A quantity of all sizes, on a logarithmic scale over 1/T."""
 
     def draw(axes: Axes) -> None:
-        _points(axes, family, quantity, lambda temperature, length: 1.0 / temperature)
+        table = family.table
+        for length in family.lengths:
+            here = table.isel(state=(table.length.values == length) & np.isfinite(table[quantity].values))
+            points = (1.0 / here.temperature.values, here[quantity].values, here[f"{quantity}_error"].values)
+            _markers(axes, family, length, points, line="-")
         axes.set(xlabel="$1/T$", ylabel=_MATH.get(quantity, quantity), yscale="log")
         axes.legend()
 
     return draw
-
-
-_MATH = {"chi4_peak": r"$\chi_4^*$", "tau_alpha": r"$\tau_\alpha$ (sweeps)", "xi4": r"$\xi_4$ (sites)",
-         "cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
 
 
 def size_ratio(family: Family) -> Callable[[Axes], None]:
@@ -98,19 +99,15 @@ def size_ratio(family: Family) -> Callable[[Axes], None]:
         table = family.table
         by_temperature = {t: table.isel(state=table.temperature.values == t) for t in np.unique(table.temperature.values)}
         for length in family.lengths:
-            x, y, dy = [], [], []
+            found = []
             for here in by_temperature.values():
                 largest = here.isel(state=-1)
                 if length < float(largest.length) and (length in here.length.values) and np.isfinite(largest.xi4):
                     own = here.isel(state=int(np.flatnonzero(here.length.values == length)[0]))
                     ratio = float(own.tau_alpha / largest.tau_alpha)
-                    x.append(length / float(largest.xi4))
-                    y.append(ratio)
                     relative = np.hypot(own.tau_alpha_error / own.tau_alpha, largest.tau_alpha_error / largest.tau_alpha)
-                    dy.append(ratio * float(relative))
-            if x:
-                style = {"color": colour(place(family, length)), "ms": 4.5, "elinewidth": 1, "capsize": 2}
-                axes.errorbar(x, y, dy, fmt="o", label=f"L = {length:g}", **style)
+                    found.append((length / float(largest.xi4), ratio, ratio * float(relative)))
+            _markers(axes, family, length, np.array(found).reshape(-1, 3).T)
         axes.axhline(1.0, color=_MUTED, lw=0.8)
         axes.axvline(LENGTHS, color=_MUTED, lw=0.8, ls="--")
         axes.set(xlabel=r"$L/\xi_4$", ylabel=r"$\tau_\alpha(L)\,/\,\tau_\alpha(L_{\max})$", xscale="log", yscale="log")
@@ -124,12 +121,9 @@ def collapse(family: Family, quantity: str) -> Callable[[Axes], None]:
     best = family.collapses[quantity]
 
     def draw(axes: Axes) -> None:
-        x, y, dy = best.scaled()
+        points = np.array(best.scaled())
         for length in family.lengths:
-            here = best.points.length == length
-            style = {"color": colour(place(family, length)), "ms": 4.5, "elinewidth": 1, "capsize": 2}
-            if here.any():
-                axes.errorbar(x[here], y[here], dy[here], fmt="o", label=f"L = {length:g}", **style)
+            _markers(axes, family, length, points[:, best.points.length == length])
         name = _MATH.get(quantity, r"$\langle S^2\rangle/\langle S\rangle$").split(" (")[0].strip("$")
         axes.set(xlabel=r"$T\,L^{1/\nu}$", ylabel=f"${name}\\,L^{{-a}}$", xscale="log", yscale="log")
         axes.legend()
@@ -156,11 +150,12 @@ def costs(predicted: np.ndarray, actual: np.ndarray) -> Callable[[Axes], None]:
     """Core-hours, what was predicted and what it was."""
 
     def draw(axes: Axes) -> None:
-        ends = np.array([min(predicted.min(), actual.min()) / 2, max(predicted.max(), actual.max()) * 2])
+        low, high = min(predicted.min(), actual.min()) / 2, max(predicted.max(), actual.max()) * 2
+        ends = np.array([low, high])
         axes.fill_between(ends, ends / 2, ends * 2, color=_MUTED, alpha=0.15, lw=0)
         axes.plot(ends, ends, color=_MUTED, lw=0.8)
         axes.plot(predicted, actual, "o", color=colour(2), ms=4.5, alpha=0.7)
-        axes.set(xlabel="predicted core-hours of a run", ylabel="actual", xscale="log", yscale="log", xlim=ends, ylim=ends)
+        axes.set(xlabel="predicted core-hours of a run", ylabel="actual", xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
 
     return draw
 

@@ -184,7 +184,8 @@ def as_data(family: Family) -> dict[str, Any]:
         "size_dependence": {
             quantity: [{
                 "temperature": s.temperature, "length": s.length, "larger": _plain(s.larger), "ratio": _pair(s.ratio),
-                "slope": _pair(s.slope), "deviation": _plain(s.deviation), "length_over_xi4": _plain(s.lengths), "verdict": s.verdict,
+                "slope": _pair(s.slope), "deviation": _plain(s.deviation), "length_over_xi4": _plain(s.lengths),
+                "verdict": s.verdict,
             } for s in steps] for quantity, steps in family.steps.items()
         },
         "large_enough": {
