@@ -34,6 +34,7 @@ POOR = 3.0  # S above which there is none, however likely: the points are too fa
 _FIXED = np.array([0.0, 1.0, 0.0, 0.0, 1.0])  # what a parameter is unless it is free or given
 _LOWEST = np.array([-6.0, -1.0, 0.0, -np.inf, 0.1])
 _HIGHEST = np.array([6.0, 10.0, np.inf, np.inf, 10.0])
+_COMPARED = 8  # points at least, and half of them
 _STARTS = 3  # trials from which the best collapse is sought further
 
 
@@ -115,8 +116,8 @@ def collapse(
     points = points.usable()
     if len(np.unique(points.length)) < 2:
         raise ParameterError("a collapse needs at least two sizes")
-    if (there := len(points.value)) < (fewest := max(6, len(free) + 4)):
-        raise ParameterError(f"a collapse of {len(free)} parameters needs at least {fewest} points, there are {there}")
+    if (there := len(points.value)) < _COMPARED:
+        raise ParameterError(f"a collapse needs at least {_COMPARED} points, there are {there}")
     places = [PARAMETERS.index(name) for name in free]
     trials = _trials(points, places, given or {})
     best = _fit(points, places, trials)
@@ -213,7 +214,7 @@ def qualities(points: Points, trials: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _fit(points: Points, free: list[int], trials: np.ndarray) -> np.ndarray:
-    """The parameters (5,) of the smallest S to which the best `trials` (trial, 5) lead, where half the points are compared.
+    """The parameters (5,) of the smallest S to which the best `trials` (trial, 5) lead, where enough points are compared.
 
     Without that limit the best collapse would be the one that compares nothing. S is rough: so there are many trials.
     """
@@ -221,7 +222,7 @@ def _fit(points: Points, free: list[int], trials: np.ndarray) -> np.ndarray:
     def allowed(trials: np.ndarray) -> np.ndarray:
         quality, compared = qualities(points, trials)
         inside = ((trials >= _LOWEST) & (trials <= _HIGHEST)).all(axis=1)
-        return np.where(inside & (2 * compared >= len(points.value)), quality, np.inf)
+        return np.where(inside & (compared >= max(_COMPARED, len(points.value) / 2)), quality, np.inf)
 
     def objective(p: np.ndarray) -> float:
         trial = start.copy()

@@ -7,12 +7,14 @@ import base64
 import io
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mpiepm.analysis import estimators
 from mpiepm.analysis.read import Ensemble, first_event_map
@@ -22,7 +24,7 @@ from mpiepm.core.params import ParameterError
 
 SERIES = 8  # colours; --s0 ... of the page
 _INK, _MUTED = "#fd0000", "#fd0001"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9.5, "axes.labelsize": 10, "legend.fontsize": 8.5, "legend.frameon": False, "svg.fonttype": "path",
     "svg.hashsalt": "mpiepm", "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _MUTED, "xtick.color": _MUTED,
     "ytick.color": _MUTED, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK, "axes.linewidth": 0.8,
@@ -32,6 +34,18 @@ _MATH = {"chi4_peak": r"$\chi_4^*$", "tau_alpha": r"$\tau_\alpha$ (sweeps)", "xi
          "cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
 _MAP_PIXELS = 320
 _EARLY, _LATE = -2.5, 0.5  # decades of t / tau_alpha that a mobility map tells apart
+
+
+def _logarithmic(axes: Axes, which: str) -> None:
+    """Logarithmic scales; one that is shorter than two decades is labelled by plain numbers, and by few."""
+    for letter in which:
+        axes.set(**{f"{letter}scale": "log"})
+        axis = axes.xaxis if letter == "x" else axes.yaxis
+        low, high = axis.get_view_interval()
+        if high < 100.0 * low:
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 4.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
 
 
 def colour(place: int) -> str:
@@ -63,18 +77,20 @@ def svg(name: str, what: str, draw: Callable[[Axes], None], width: float = 4.6, 
     text = text[text.index("<svg") :]
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)  # several drawings share the page
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' (xmlns:xlink|xmlns|width|height)="[^"]*"(?=[^>]*>)', "", text[: (end := text.index(">"))]) + text[end:]
+    head, body = text.split(">", 1)
+    text = re.sub(r' (xmlns:xlink|xmlns|width|height)="[^"]*"', "", head) + ">" + body
     text = text.replace("xlink:href", "href").replace(_INK, "currentColor").replace(_MUTED, "var(--muted)")
     text = re.sub(r"#fe00(\w\w)", lambda match: f"var(--s{int(match[1], 16)})", text)
     return text.replace("<svg", f'<svg role="img" aria-label="{what}"', 1)
 
 
-def _markers(axes: Axes, family: Family, length: float, points: Sequence[np.ndarray], line: str = "") -> None:
-    """x, y and dy of one size, if there are any."""
+def _markers(axes: Axes, family: Family, length: float, points: np.ndarray, line: str = "") -> None:
+    """x, y and dy (3, point) of one size, if there are any."""
     x, y, dy = points
-    if len(x):
-        axes.errorbar(x, y, dy, fmt=f"o{line}", color=colour(place(family, length)), ms=4.5, lw=1.2, elinewidth=1.0, capsize=2.0,
-                      label=f"L = {length:g}")  # fmt: skip
+    if x.size:
+        chosen = colour(place(family, length))
+        label = f"L = {length:g}"
+        axes.errorbar(x, y, dy, fmt=f"o{line}", color=chosen, ms=4.5, lw=1.2, elinewidth=1.0, capsize=2.0, label=label)
 
 
 def against_inverse_temperature(family: Family, quantity: str) -> Callable[[Axes], None]:
@@ -84,9 +100,10 @@ def against_inverse_temperature(family: Family, quantity: str) -> Callable[[Axes
         table = family.table
         for length in family.lengths:
             here = table.isel(state=(table.length.values == length) & np.isfinite(table[quantity].values))
-            points = (1.0 / here.temperature.values, here[quantity].values, here[f"{quantity}_error"].values)
+            points = np.array([1.0 / here.temperature, here[quantity], here[f"{quantity}_error"]])
             _markers(axes, family, length, points, line="-")
-        axes.set(xlabel="$1/T$", ylabel=_MATH.get(quantity, quantity), yscale="log")
+        axes.set(xlabel="$1/T$", ylabel=_MATH.get(quantity, quantity))
+        _logarithmic(axes, "y")
         axes.legend()
 
     return draw
@@ -110,7 +127,8 @@ def size_ratio(family: Family) -> Callable[[Axes], None]:
             _markers(axes, family, length, np.array(found).reshape(-1, 3).T)
         axes.axhline(1.0, color=_MUTED, lw=0.8)
         axes.axvline(LENGTHS, color=_MUTED, lw=0.8, ls="--")
-        axes.set(xlabel=r"$L/\xi_4$", ylabel=r"$\tau_\alpha(L)\,/\,\tau_\alpha(L_{\max})$", xscale="log", yscale="log")
+        axes.set(xlabel=r"$L/\xi_4$", ylabel=r"$\tau_\alpha(L)\,/\,\tau_\alpha(L_{\max})$")
+        _logarithmic(axes, "xy")
         axes.legend()
 
     return draw
@@ -125,7 +143,8 @@ def collapse(family: Family, quantity: str) -> Callable[[Axes], None]:
         for length in family.lengths:
             _markers(axes, family, length, points[:, best.points.length == length])
         name = _MATH.get(quantity, r"$\langle S^2\rangle/\langle S\rangle$").split(" (")[0].strip("$")
-        axes.set(xlabel=r"$T\,L^{1/\nu}$", ylabel=f"${name}\\,L^{{-a}}$", xscale="log", yscale="log")
+        axes.set(xlabel=r"$T\,L^{1/\nu}$", ylabel=f"${name}\\,L^{{-a}}$")
+        _logarithmic(axes, "xy")
         axes.legend()
 
     return draw
@@ -138,7 +157,7 @@ def curves(members: Sequence[Ensemble], family: Family, quantity: str) -> Callab
         for e in sorted(members, key=lambda e: e.sites):
             length = float(np.sqrt(e.sites))
             values = e.persistence.mean(axis=0) if quantity == "P" else estimators.chi4(e.persistence, e.sites)
-            kept = values > 0.01 * np.nanmax(values)
+            kept = values > 0.01 * np.nanmax(values, initial=0.0)
             axes.plot(e.lag[kept], values[kept], color=colour(place(family, length)), lw=1.6, label=f"L = {length:g}")
         axes.set(xlabel="$t$ (sweeps)", ylabel="$P(t)$" if quantity == "P" else r"$\chi_4(t)$", xscale="log")
         axes.legend()
@@ -155,7 +174,8 @@ def costs(predicted: np.ndarray, actual: np.ndarray) -> Callable[[Axes], None]:
         axes.fill_between(ends, ends / 2, ends * 2, color=_MUTED, alpha=0.15, lw=0)
         axes.plot(ends, ends, color=_MUTED, lw=0.8)
         axes.plot(predicted, actual, "o", color=colour(2), ms=4.5, alpha=0.7)
-        axes.set(xlabel="predicted core-hours of a run", ylabel="actual", xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+        axes.set(xlabel="predicted core-hours of a run", ylabel="actual", xlim=(low, high), ylim=(low, high))
+        _logarithmic(axes, "xy")
 
     return draw
 

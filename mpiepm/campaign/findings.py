@@ -47,21 +47,21 @@ class Family:
 
 
 def families(campaign: Campaign, statuses: dict[str, Status], replicas: int = 200) -> tuple[list[Family], list[str]]:
-    """Of the finished runs of EPM-Q; and what is left out, why."""
+    """The finished runs of EPM-Q; and what is left out, why."""
     groups: dict[str, list[Point]] = {}
     for point in campaign.points:
         if statuses[point.name].state == "finished" and isinstance(point.params, Parameters):
             groups.setdefault(state_point(point), []).append(point)
-    found: dict[str, Ensemble] = {}
+    found: list[tuple[str, Ensemble]] = []
     left_out = []
     for name, points in groups.items():
         try:
-            found |= {name: e for e in ensembles([point.folder for point in points])}
+            found += [(name, e) for e in ensembles([point.folder for point in points])]
         except ParameterError as error:
             left_out.append(f"{name}: left out: {error}")
-    chosen = scaling.families(list(found.values()))
+    chosen = scaling.families([e for _, e in found])
     used = {id(e) for members in chosen.values() for e in members}
-    left_out += [f"{name}: left out, there are more origins of {e.name}" for name, e in found.items() if id(e) not in used]
+    left_out += [f"{name}: left out, there are more origins of {e.name}" for name, e in found if id(e) not in used]
     return [_family(name, members, replicas) for name, members in chosen.items()], left_out
 
 
@@ -83,7 +83,7 @@ def sentences(family: Family) -> list[str]:
 
 
 def _size_dependence(family: Family, quantity: str) -> str:
-    """At the lowest temperature that has two sizes, from the smallest to the largest."""
+    """From the smallest lattice to the largest, at the lowest temperature that has two."""
     for temperature in np.unique(family.table.temperature.values):
         here = family.table.isel(state=family.table.temperature.values == temperature)
         here = here.isel(state=np.isfinite(here[quantity].values) & np.isfinite(here[f"{quantity}_error"].values))
@@ -95,11 +95,11 @@ def _size_dependence(family: Family, quantity: str) -> str:
         deviation = float(np.log(ratio)) / relative
         first, last = (f"{compact(float(values[k]), float(errors[k]))} (L = {lengths[k]:g})" for k in (0, -1))
         if abs(deviation) < scaling.DOUBTFUL:
-            return (f"{NAMES[quantity]} at the lowest temperature, T = {temperature:g}, shows no size dependence: {first}, {last}, "
-                    f"ratio {compact(ratio, ratio * relative)}.")  # fmt: skip
-        how = "depends on the size" if abs(deviation) > scaling.DIFFERENT else "seems to depend on the size"
-        return (f"{NAMES[quantity]} at the lowest temperature, T = {temperature:g}, {how}: from {first} to {last}, a factor of "
-                f"{compact(ratio, ratio * relative)}, {abs(deviation):.1f} standard errors.")  # fmt: skip
+            how = "shows no size dependence within errors"
+        else:
+            how = "depends on the size" if abs(deviation) > scaling.DIFFERENT else "seems to depend on the size"
+        factor = f"a factor of {compact(ratio, ratio * relative)}, {abs(deviation):.1f} standard errors"
+        return f"At T = {temperature:g} {NAMES[quantity]} {how}: {first}, {last}, {factor}."
     return ""
 
 

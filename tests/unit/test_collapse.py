@@ -101,5 +101,5 @@ def test_what_cannot_be_tried() -> None:
     apart = Points(points.length, gap * points.temperature, points.value, points.error)
     with pytest.raises(ParameterError, match="do not overlap"):
         collapse(apart.where((points.length == 64) | (points.length == 128)))
-    with pytest.raises(ParameterError, match="at least 6 points"):
+    with pytest.raises(ParameterError, match="at least 8 points"):
         collapse(points.where(points.temperature < 0.0051))
