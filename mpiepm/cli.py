@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | campaign | analyse | figure | theory | validate | verify | info``.
+"""The command line: ``mpiepm run | campaign | analyse | scaling | figure | theory | validate | verify | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched), 75 a run was ended by
 a limit or a signal before it was finished: a checkpoint is written, continue it with --resume.
@@ -86,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
     analyse.add_argument("--save", type=_path, action="append", default=[], metavar="FILE",
                          help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip
+
+    sizes = commands.add_parser(
+        "scaling", help="finite-size scaling: is the lattice large enough, do all sizes collapse?",
+        description="Runs at several sizes and temperatures: tau_alpha and the chi4 peak from one size to the next, with "
+        "errors, and L against xi_4; then data collapses with their exponents and quality. See docs/scaling.md.",
+    )  # fmt: skip
+    sizes.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any sizes, temperatures and seeds")
 
     figure = commands.add_parser("figure", help="draw a figure from an archive")
     figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
@@ -300,6 +307,12 @@ def _resolve(option: str, path: Path) -> Path:
         raise ParameterError(f"{option} {path}: {error}") from None
 
 
+def _scaling(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.scaling_table import summary
+
+    print(summary(arguments.folders))
+
+
 def _theory(arguments: argparse.Namespace) -> None:
     from mpiepm.physics.eshelby import exact_kernels
     from mpiepm.theory.mean_field import coupling, coupling_of_edge
@@ -374,6 +387,8 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
         _validate(arguments, comm)
     elif arguments.command == "analyse":
         _on_root(comm, lambda: _analyse(arguments))
+    elif arguments.command == "scaling":
+        _on_root(comm, lambda: _scaling(arguments))
     elif arguments.command == "theory":
         _on_root(comm, lambda: _theory(arguments))
     elif arguments.command == "figure":

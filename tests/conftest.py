@@ -66,7 +66,7 @@ def shared_path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """Environment for a program under mpirun, without what this process's own MPI has put there."""
     ours = ("OMPI_", "PMIX", "PMI_")

@@ -128,6 +128,28 @@ def xi4(e: Ensemble) -> Estimate:
     return jackknife(estimate, e.origins)
 
 
+def cluster_size(e: Ensemble) -> Estimate:
+    """Mean size of the cluster of a mobile site at tau_alpha, <s^2> / <s>, sites; linear in log(lag) between the lags."""
+    tau, lag = relaxation_time(e.lag, e.persistence), e.data["clusters/lag"]
+    sizes = e.data["clusters/mean_size"][:, : len(lag)]
+    return jackknife(lambda o: float(np.interp(np.log(tau), np.log(lag), sizes[o].mean(axis=0), left=np.nan)), e.origins)
+
+
+def avalanche_cutoff(e: Ensemble) -> Estimate:
+    """<S^2> / <S> of avalanches by each criterion (criterion,), events; NaN where none has ended.
+
+    Proportional to the cut-off S_c of P(S) ~ S^-tau f(S / S_c), 1 < tau < 2.
+    """
+    moments = e.data["avalanches/moments"]
+
+    def estimate(origins: np.ndarray) -> np.ndarray:
+        _, first, second, *_ = moments[origins].sum(axis=0).T
+        ratio: np.ndarray = np.divide(second, first, out=np.full(first.shape, np.nan), where=first > 0)
+        return ratio
+
+    return jackknife(estimate, e.origins)
+
+
 def stress_density(e: Ensemble, origins: np.ndarray) -> np.ndarray:
     """P(sigma) of some origins, in the bins of `histograms/stress/edges`, per unit stress."""
     counts = e.data["histograms/stress/counts"][origins].sum(axis=0)

@@ -20,6 +20,7 @@ _NUMBERS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name
     "inverse_yield_rate": ("origins/events", "sweeps", estimators.inverse_yield_rate),
     "chi4_peak": ("persistence/value", "1", estimators.chi4_peak),
     "xi4": ("four_point/structure_factor", "sites", estimators.xi4),
+    "cluster_size": ("clusters/mean_size", "sites", estimators.cluster_size),
     "stress_variance": ("histograms/stress/counts", "sigma_c^2", estimators.stress_variance),
 }
 # a bin is named by its lower edge
@@ -71,12 +72,20 @@ class OriginsPoint:
         title = f"{_where(e)}: {e.name}, {e.origins} origins, {ranks} ranks, {seconds:.1f} s"
         return "\n".join([title, *(f"  {name:18s} {value}" for name, value in rows)])
 
-    def dataset(self) -> xarray.Dataset:
-        """Everything, as the one `state` of a dataset."""
+    def scalars(self) -> xarray.Dataset:
+        """What needs no curve: the numbers, and the cut-offs of avalanches by their criterion."""
         e, result = self.ensemble, xarray.Dataset()
         for name, estimate in self.numbers.items():
             add(result, name, (), estimate, _NUMBERS[name][1])
-        result = result.assign_coords(lag=e.lag)
+        if "avalanches/moments" in e.data:
+            add(result, "avalanche_cutoff", ("criterion",), estimators.avalanche_cutoff(e), "events")
+            result = result.assign_coords(criterion=_coordinate(e, "avalanches", "criterion", result.sizes["criterion"]))
+        return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in _labels(e).items()})
+
+    def dataset(self) -> xarray.Dataset:
+        """Everything, as the one `state` of a dataset."""
+        e, result = self.ensemble, self.scalars().isel(state=0, drop=True)
+        result = result.drop_vars(_labels(e)).assign_coords(lag=e.lag)
         result["lag"].attrs["units"] = "sweeps"
         add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
         add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))

@@ -154,4 +154,9 @@ def _collect(campaign: Campaign, arguments: argparse.Namespace) -> int:
 
 
 def _report(campaign: Campaign, arguments: argparse.Namespace) -> int:
-    raise NotImplementedError
+    from mpiepm.campaign import report
+
+    page = campaign.out / report.PAGE
+    data = report.write(campaign, costs(campaign, _machine(campaign.site)), _survey(campaign), page)
+    print(f"{page}, {data.name}")
+    return FINISHED

@@ -1,0 +1,215 @@
+"""What a campaign has found: estimates of all state points, their size dependence, collapses; in numbers and in sentences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import floor, isfinite, log10
+from typing import Any
+
+import numpy as np
+import xarray
+
+from mpiepm.analysis import scaling
+from mpiepm.analysis.collapse import Collapse
+from mpiepm.analysis.errors import Estimate
+from mpiepm.analysis.read import Ensemble, ensembles
+from mpiepm.analysis.scaling import Step
+from mpiepm.campaign.grid import Campaign, Point
+from mpiepm.campaign.status import Status
+from mpiepm.campaign.tables import state_point
+from mpiepm.core.params import ParameterError, Parameters
+
+NAMES = {"chi4_peak": "χ₄ peak", "tau_alpha": "τ_α", "inverse_yield_rate": "1/Γ", "xi4": "ξ₄",
+         "cluster_size": "clusters ⟨s²⟩/⟨s⟩"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model at several sizes and temperatures.
+
+    Attributes
+    ----------
+    table : of `analysis.scaling.size_table`
+    steps : of every quantity, from one size to the next
+    enough : of tau_alpha and chi4_peak at every temperature, the smallest size that is large enough (NaN: none)
+    """
+
+    name: str
+    ensembles: Sequence[Ensemble]
+    table: xarray.Dataset
+    steps: dict[str, list[Step]] = field(repr=False)
+    enough: dict[str, dict[float, float]]
+    collapses: dict[str, Collapse] = field(repr=False)
+
+    @property
+    def lengths(self) -> list[float]:
+        """All L, ascending."""
+        return sorted(set(self.table.length.values.tolist()))
+
+
+def families(campaign: Campaign, statuses: dict[str, Status], replicas: int = 200) -> tuple[list[Family], list[str]]:
+    """The finished runs of EPM-Q; and what is left out, why."""
+    groups: dict[str, list[Point]] = {}
+    for point in campaign.points:
+        if statuses[point.name].state == "finished" and isinstance(point.params, Parameters):
+            groups.setdefault(state_point(point), []).append(point)
+    found: list[tuple[str, Ensemble]] = []
+    left_out = []
+    for name, points in groups.items():
+        try:
+            found += [(name, e) for e in ensembles([point.folder for point in points])]
+        except ParameterError as error:
+            left_out.append(f"{name}: left out: {error}")
+    chosen = scaling.families([e for _, e in found])
+    used = {id(e) for members in chosen.values() for e in members}
+    left_out += [f"{name}: left out, there are more origins of {e.name}" for name, e in found if id(e) not in used]
+    return [_family(name, members, replicas) for name, members in chosen.items()], left_out
+
+
+def _family(name: str, members: list[Ensemble], replicas: int) -> Family:
+    table = scaling.size_table(members)
+    steps = {quantity: scaling.steps(table, quantity) for quantity in scaling.measured(table)}
+    enough = {quantity: scaling.sufficient(table, quantity) for quantity in ("tau_alpha", "chi4_peak")}
+    return Family(name, members, table, steps, enough, scaling.collapses(table, replicas))
+
+
+def sentences(family: Family) -> list[str]:
+    """What a reader wants to know first, with errors."""
+    said = [
+        *(_size_dependence(family, quantity) for quantity in ("chi4_peak", "tau_alpha")),
+        _large_enough(family), _length(family),
+        *(_collapse(quantity, best) for quantity, best in family.collapses.items() if quantity == "chi4_peak"),
+    ]  # fmt: skip
+    return [sentence for sentence in said if sentence]
+
+
+def _size_dependence(family: Family, quantity: str) -> str:
+    """From the smallest lattice to the largest, at the lowest temperature that has two."""
+    for temperature in np.unique(family.table.temperature.values):
+        here = family.table.isel(state=family.table.temperature.values == temperature)
+        here = here.isel(state=np.isfinite(here[quantity].values) & np.isfinite(here[f"{quantity}_error"].values))
+        if here.sizes["state"] < 2:
+            continue
+        values, errors, lengths = here[quantity].values, here[f"{quantity}_error"].values, here.length.values
+        relative = float(np.hypot(errors[0] / values[0], errors[-1] / values[-1]))
+        ratio = float(values[-1] / values[0])
+        deviation = float(np.log(ratio)) / relative
+        first, last = (f"{compact(float(values[k]), float(errors[k]))} (L = {lengths[k]:g})" for k in (0, -1))
+        if abs(deviation) < scaling.DOUBTFUL:
+            how = "shows no size dependence within errors"
+        else:
+            how = "depends on the size" if abs(deviation) > scaling.DIFFERENT else "seems to depend on the size"
+        factor = f"a factor of {compact(ratio, ratio * relative)}, {abs(deviation):.1f} standard errors"
+        return f"At T = {temperature:g} {NAMES[quantity]} {how}: {first}, {last}, {factor}."
+    return ""
+
+
+def _large_enough(family: Family) -> str:
+    if len(family.lengths) < 2 or "xi4" not in family.table:
+        return ""
+    enough = family.enough["tau_alpha"]
+    cold = [temperature for temperature, length in enough.items() if not isfinite(length)]
+    fine = {temperature: length for temperature, length in enough.items() if isfinite(length)}
+    said = []
+    if fine:
+        lowest = min(fine)
+        why = f"no step differs, and L ≥ {scaling.LENGTHS:g} ξ₄"
+        said.append(f"by τ_α, L = {fine[lowest]:g} is large enough at T = {lowest:g} ({why})")
+    if cold:
+        said.append(f"no lattice here is known to be large enough at T = {', '.join(f'{t:g}' for t in sorted(cold))}")
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _length(family: Family) -> str:
+    if "xi4" not in family.table:
+        return ""
+    known = family.table.isel(state=np.isfinite(family.table.xi4.values) & np.isfinite(family.table.xi4_error.values))
+    temperatures = known.temperature.values
+    if len(np.unique(temperatures)) < 2:
+        return ""
+    hot, cold = (known.isel(state=np.flatnonzero(temperatures == t)[-1]) for t in (temperatures.max(), temperatures.min()))
+    a, b = (f"{compact(float(k.xi4), float(k.xi4_error))} (T = {float(k.temperature):g})" for k in (hot, cold))
+    return f"ξ₄ goes from {a} to {b}."
+
+
+def _collapse(quantity: str, best: Collapse) -> str:
+    hottest = best.points.temperature.max()
+    quality = f"S = {best.quality:.2g}, probability {best.probability:.2g}, T ≤ {hottest:g}"
+    if not best.holds:
+        return f"{NAMES[quantity]}: no collapse L^a f(T L^(1/ν)) of all sizes ({quality})."
+    return f"{NAMES[quantity]} collapses as L^a f(T L^(1/ν)), {exponents(best)} ({quality})."
+
+
+def exponents(best: Collapse) -> str:
+    """With errors: a = 1.6(1), 1/ν = 1.0(1), aν = 1.60(4)."""
+    shown = {"inverse_nu": "1/ν", "T_c": "T_c", "omega": "ω"}
+    said = [f"{shown.get(name, name)} = {of(estimate)}" for name, estimate in best.parameters.items()]
+    if isfinite(best.gamma.value) and "a" in best.parameters:
+        said.append(f"aν = {of(best.gamma)}")
+    return ", ".join(said)
+
+
+def label(quantity: str) -> str:
+    """For people."""
+    return NAMES.get(quantity, quantity.replace("avalanche_cutoff, ", "avalanches ⟨S²⟩/⟨S⟩, "))
+
+
+def of(estimate: Estimate) -> str:
+    """Value and error of an estimate; see `compact`."""
+    return compact(float(estimate.value), float(estimate.error))
+
+
+def compact(value: float, error: float) -> str:
+    """715(40), 2.71(20)×10¹²: the digits in brackets are the standard error of the last ones."""
+    if not isfinite(value):
+        return "–"
+    power = floor(log10(abs(value))) if value else 0
+    power = 0 if -3 <= power < 5 and not error >= 100.0 else power
+    tail = f"×10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if power else ""
+    value, error = value / 10.0**power, error / 10.0**power
+    if not isfinite(error) or error <= 0.0:
+        return f"{value:.3g}{tail}"
+    decimals = max(0, 1 - floor(log10(error)))
+    return f"{value:.{decimals}f}({error * 10.0**decimals:.0f}){tail}"
+
+
+def as_data(family: Family) -> dict[str, Any]:
+    """Numbers of all this for a machine; see docs/scaling.md."""
+    table = family.table
+    columns = [*table.coords, *table.data_vars]
+    rows = [{str(name): _plain(table[name].values[k]) for name in columns} for k in range(table.sizes["state"])]
+    return {
+        "model": family.name,
+        "states": rows,
+        "size_dependence": {
+            quantity: [{
+                "temperature": s.temperature, "length": s.length, "larger": _plain(s.larger), "ratio": _pair(s.ratio),
+                "slope": _pair(s.slope), "deviation": _plain(s.deviation), "length_over_xi4": _plain(s.lengths),
+                "verdict": s.verdict,
+            } for s in steps] for quantity, steps in family.steps.items()
+        },
+        "large_enough": {
+            quantity: [{"temperature": t, "length": _plain(length)} for t, length in enough.items()]
+            for quantity, enough in family.enough.items()
+        },
+        "collapses": {quantity: _collapse_data(best) for quantity, best in family.collapses.items()},
+        "sentences": sentences(family),
+    }  # fmt: skip
+
+
+def _collapse_data(best: Collapse) -> dict[str, Any]:
+    return {
+        "form": "y = L^a f(T L^inverse_nu)", "holds": best.holds, "quality": best.quality, "probability": best.probability,
+        "compared": best.compared, "points": len(best.points.value), "hottest": float(best.points.temperature.max()),
+        "parameters": {name: _pair(estimate) for name, estimate in best.parameters.items()}, "a_nu": _pair(best.gamma),
+    }  # fmt: skip
+
+
+def _pair(estimate: Estimate) -> dict[str, Any]:
+    return {"value": _plain(estimate.value), "error": _plain(estimate.error)}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can hold it: NaN and infinity are null."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not isfinite(value) else value
