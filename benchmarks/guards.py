@@ -4,7 +4,8 @@
     mpirun -n 2 python benchmarks/guards.py --length 1024
 
 Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run (most stops of the
-log-spaced lags) and of an origin. Signs of life: one call for each batch of events. Thread: time that it has used, by its own clock.
+log-spaced lags) and of an origin. Signs of life: one call for each batch of events.
+Thread: time that it has used, by its own clock.
 """
 
 import argparse

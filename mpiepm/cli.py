@@ -186,6 +186,8 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
         if not (arguments.resume and rundir.is_finished(folder)):
             stack.enter_context(rundir.occupied(folder))
         params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
+    except RunError:
+        raise
     except OSError as error:
         raise ParameterError(f"--out {folder}: {error.strerror}") from None
     _check_machine(params, ranks, memory)

@@ -85,7 +85,7 @@ class OriginsPoint:
     def dataset(self) -> xarray.Dataset:
         """Everything, as the one `state` of a dataset."""
         e, result = self.ensemble, self.scalars().isel(state=0, drop=True)
-        result = result.drop_vars(_labels(e)).assign_coords(lag=e.lag)
+        result = result.assign_coords(lag=e.lag)
         result["lag"].attrs["units"] = "sweeps"
         add(result, "persistence", ("lag",), jackknife(lambda o: e.persistence[o].mean(axis=0), e.origins))
         add(result, "chi4", ("lag",), jackknife(lambda o: estimators.chi4(e.persistence[o], e.sites), e.origins))

@@ -13,8 +13,8 @@ import xarray
 
 from mpiepm.analysis.collapse import Collapse, Points, collapse
 from mpiepm.analysis.errors import Estimate
-from mpiepm.analysis.read import Ensemble
 from mpiepm.analysis.origins import OriginsPoint
+from mpiepm.analysis.read import Ensemble
 from mpiepm.core.params import ParameterError
 from mpiepm.core.sections import Epmq
 

@@ -97,11 +97,11 @@ def _field(root: type[BaseModel], location: Sequence[Any]) -> Any:
 def _sections(root: type[BaseModel], location: Sequence[Any]) -> list[type[BaseModel]]:
     """The section at `location`, or its variants as long as `location` names none of them."""
     options = [root]
-    for part in location:
+    for part in (part for part in location if isinstance(part, str)):  # the place in a list tells nothing
         if variants := [o for o in options if len(options) > 1 and o.model_fields["name"].default == part]:
             options = variants
         else:
-            options = [section for o in options for section in _inside(o, str(part))]
+            options = [section for o in options for section in _inside(o, part)]
     return options
 
 

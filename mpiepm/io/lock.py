@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -174,7 +174,10 @@ class Lock:
         if former is not None and (self._beats(former) if elsewhere else _start_of(former.pid) == former.started):
             raise self._in_use(former)
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(asdict(self._own)).encode(), 0)
+        record = json.dumps(asdict(self._own)).encode()
+        if os.pwrite(self._descriptor, record, 0) < len(record):
+            os.ftruncate(self._descriptor, 0)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(self._descriptor)
         if elsewhere or not kernel:
             time.sleep(_SETTLE)
@@ -222,8 +225,9 @@ class Lock:
         """Let others in."""
         self._ended.set()
         self._thread.join()
-        if not self._lost and self._is_at_path(self._descriptor):
-            self.path.unlink()
+        with suppress(OSError):  # a directory that can no longer be written
+            if not self._lost and self._is_at_path(self._descriptor):
+                self.path.unlink()
         os.close(self._descriptor)
 
 

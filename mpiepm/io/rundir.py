@@ -107,10 +107,9 @@ def occupied(folder: Path) -> Iterator[None]:
         with lock.held(folder):
             yield
     finally:
-        for path in made:
-            if any(path.iterdir()):
-                break
-            path.rmdir()
+        with suppress(OSError):  # from the first that is not empty
+            for path in made:
+                path.rmdir()
 
 
 def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwrite: bool) -> tuple[AnyParameters, bool]:

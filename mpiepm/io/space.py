@@ -6,6 +6,7 @@ out `per_decade` of them; fields do not depend on it.
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -204,7 +205,8 @@ def check(params: AnyParameters, folder: Path) -> str:
         raise ParameterError(f"{refused}, files are limited to {readable(limit)}")
     if free is None:
         return ""
-    free += sum(path.stat().st_size for path in (*folder.glob("*"), *folder.glob("journal/*")) if path.is_file())
+    with suppress(OSError):  # what is wrong with the directory is said elsewhere
+        free += sum(path.stat().st_size for path in (*folder.glob("*"), *folder.glob("journal/*")) if path.is_file())
     if archive > free:
         raise ParameterError(f"{refused}, {readable(free)} are free")
     if (most := disk_bytes(params)) > 0.9 * free:

@@ -186,8 +186,8 @@ def test_what_cannot_fit_is_refused_and_changes_nothing(finished: Path, environm
 
 
 def test_parameters_that_cannot_be_written(finished: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    process = start(environment | {"LIMIT": "100"}, 1, tmp_path / "run", [str(finished / "params.toml")], blind=True)
-    fails(process, "params.toml: cannot be written: File too large", "files limited to 100 bytes")
+    process = start(environment | {"LIMIT": "400"}, 1, tmp_path / "run", [str(finished / "params.toml")], blind=True)
+    fails(process, "params.toml: cannot be written: File too large", "files limited to 400 bytes")
     assert not list((tmp_path / "run").iterdir())
 
 

@@ -100,8 +100,7 @@ def test_a_rank_that_is_stopped(params: Path, environment: dict[str, str], tmp_p
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1, errors
     lines = [line for line in errors.splitlines() if line.startswith("mpiepm: ")]
-    assert len(lines) == 1, errors
-    assert "mpiepm: no progress for " in lines[0]
+    assert "mpiepm: no progress for " in lines[0]  # mpirun wakes the stopped one to end it: it may complain, too
     assert "rank 1 of 3 (rows 11-21, host " in lines[0]
     assert "has not been heard of" in lines[0]
     assert "rank 0 is waiting in" in lines[0]

@@ -205,7 +205,7 @@ def test_unfinished_runs(unfinished: Path, tmp_path: Path, capsys: pytest.Captur
     assert code == 0, said
     code, said = ended_with(capsys, "info", unfinished)
     assert code == 0
-    for word in ("unfinished", "epmq, T = 0.2", f"{checkpoints[1].name}; continue it with", "2 of 2 origins done, t = "):
+    for word in ("unfinished", "epmq, T = 0.2", f"{checkpoints[1].name}; continue it with", " of 2 origins done, t = "):
         assert word in said
     with (unfinished / "run.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -113,7 +113,7 @@ def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> No
         ("4096 / L ** 2", "().__class__", "is not arithmetic"),
         ("4096 / L ** 2", "9.0 ** 9 ** 9 ** 9", "cannot be computed"),
         ("4096 / L ** 2", "2.5", "L=32/T=0.02/seed=1: run.origins = 2.5: must be"),
-        ("[[grid]]", "[[grid]]\nnam = 1", "grid.0.nam: unknown key"),
+        ("[[grid]]", "[[grid]]\nnam = 1", r"grid\[0\].nam: unknown key; did you mean name\?"),
         ("over = {", "set.model.temperatur = 1\nover = {", "model.temperatur: unknown key; did you mean temperature"),
         ("[resources]", "[resources]\nnodes = 3", r"resources.nodes = 3, ranks = 1: a node needs a rank"),
         ("= L / 64", "24 hours", "resources.walltime = '24 hours': must be above 0, and like 90s"),
