@@ -128,7 +128,7 @@ def xi4(e: Ensemble) -> Estimate:
     return jackknife(estimate, e.origins)
 
 
-def cluster_size(e: Ensemble) -> Estimate:
+def mean_cluster_size(e: Ensemble) -> Estimate:
     """Mean size of the cluster of a mobile site at tau_alpha, <s^2> / <s>, sites; linear in log(lag) between the lags."""
     tau, lag = relaxation_time(e.lag, e.persistence), e.data["clusters/lag"]
     sizes = e.data["clusters/mean_size"][:, : len(lag)]

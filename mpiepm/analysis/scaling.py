@@ -89,7 +89,7 @@ def size_table(family: Sequence[Ensemble]) -> xarray.Dataset:
 
 def measured(table: xarray.Dataset) -> list[str]:
     """Names of the estimates in a table that may depend on the size."""
-    names = ("chi4_peak", "tau_alpha", "xi4", "inverse_yield_rate", "cluster_size")
+    names = ("chi4_peak", "tau_alpha", "xi4", "inverse_yield_rate", "mean_cluster_size")
     return [*(name for name in names if name in table), *cutoffs(table)]
 
 
@@ -145,7 +145,7 @@ def sufficient(table: xarray.Dataset, name: str) -> dict[float, float]:
 def collapses(table: xarray.Dataset, replicas: int = 200) -> dict[str, Collapse]:
     """Of chi4 peak, xi_4 / L, clusters and avalanches, those that can be tried."""
     found = {}
-    for name in ("chi4_peak", "xi4", "cluster_size", *cutoffs(table)):
+    for name in ("chi4_peak", "xi4", "mean_cluster_size", *cutoffs(table)):
         if name in table and (best := widest_collapse(points(table, name), name == "xi4", replicas)) is not None:
             found[name] = best
     return found

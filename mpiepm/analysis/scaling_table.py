@@ -11,7 +11,7 @@ from mpiepm.analysis.collapse import Collapse
 from mpiepm.analysis.read import ensembles
 
 NAMES = {"tau_alpha": "tau_alpha", "inverse_yield_rate": "1 / yield rate", "chi4_peak": "chi4 peak", "xi4": "xi_4",
-         "cluster_size": "cluster size"}  # fmt: skip
+         "mean_cluster_size": "cluster size"}  # fmt: skip
 
 _COLUMNS = "  {:10s} {:>7s} {:>6s} {:>22s} {:>8s} {:>16s} {:>9s}  {}"
 

@@ -31,7 +31,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "xtick.direction": "in", "ytick.direction": "in",
 }  # fmt: skip
 _MATH = {"chi4_peak": r"$\chi_4^*$", "tau_alpha": r"$\tau_\alpha$ (sweeps)", "xi4": r"$\xi_4$ (sites)",
-         "cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
+         "mean_cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
 _MAP_PIXELS = 320
 _EARLY, _LATE = -2.5, 0.5  # decades of t / tau_alpha that a mobility map tells apart
 

@@ -19,7 +19,7 @@ from mpiepm.campaign.tables import state_point
 from mpiepm.core.params import ParameterError, Parameters
 
 NAMES = {"chi4_peak": "χ₄ peak", "tau_alpha": "τ_α", "inverse_yield_rate": "1/Γ", "xi4": "ξ₄",
-         "cluster_size": "clusters ⟨s²⟩/⟨s⟩"}  # fmt: skip
+         "mean_cluster_size": "clusters ⟨s²⟩/⟨s⟩"}  # fmt: skip
 
 
 @dataclass(frozen=True)

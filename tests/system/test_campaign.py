@@ -84,8 +84,8 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
     second = start(file, out, environment)
     holder(long)
     second.send_signal(signal.SIGINT)
-    assert second.communicate(timeout=120)[0]
-    assert second.returncode == 75
+    told, errors = second.communicate(timeout=120)
+    assert second.returncode == 75, told + errors
     assert "1 unfinished" in mpiepm(1, "campaign", "status", file, "--out", out).stdout
     resumed = mpiepm(1, "campaign", "resume", file, "--out", out)
     assert resumed.returncode == 0, resumed.stderr

@@ -70,7 +70,7 @@ def test_the_one_before_takes_over(unfinished: Path, mpiepm: Run, tmp_path: Path
     for ranks, folder in ((1, whole), (2, broken)):
         done = mpiepm(ranks, "run", "--out", folder, "--resume", "--quiet")
         assert done.returncode == 0, done.stderr
-    warning = f"warning: {newest}: is damaged between bytes "
+    warning = f"warning: {newest}: damaged: not what was written: "
     assert warning in done.stderr
     assert f"; resumed from {before}" in done.stderr
     assert warning in (broken / "run.log").read_text()
@@ -87,7 +87,7 @@ def test_none_is_sound(unfinished: Path, mpiepm: Run, tmp_path: Path) -> None:
     done = mpiepm(2, "run", "--out", folder, "--resume")
     assert done.returncode == 2
     line = next(line for line in done.stderr.splitlines() if line.startswith("mpiepm:"))
-    assert f"{newest}: is damaged between bytes" in line
+    assert f"{newest}: damaged: not what was written: " in line
     assert f"{before}: has no seal at its end" in line
     assert "Traceback" not in done.stderr
     left.pop("run.lock")  # of the killed process
@@ -108,7 +108,7 @@ def test_a_damaged_journal_is_found(unfinished: Path, tmp_path: Path) -> None:
     assert found == before
     assert faults == [f"{last}: is not the segment that belongs to the checkpoint"]
     last.unlink()
-    assert "cannot be read: No such file" in checkpoint.newest_sound(folder, domain, params)[1][0]
+    assert f"{last}: no such file" in checkpoint.newest_sound(folder, domain, params)[1][0]
     damage(first, 0.5)
     with pytest.raises(ParameterError, match="no sound checkpoint to resume from"):
         checkpoint.newest_sound(folder, domain, params)

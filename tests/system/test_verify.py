@@ -1,6 +1,5 @@
 """`verify` finds whatever is damaged and says what; archives of all versions are read; `info` knows every state."""
 
-import fcntl
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from mpiepm.analysis.results import analyse
 from mpiepm.analysis.verify import verify
 from mpiepm.cli import main
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checksum, rundir
+from mpiepm.io import checksum, lock, rundir
 
 DATA = Path(__file__).parents[1] / "data"
 VERSIONS = ("archive1", "archive2")
@@ -207,10 +206,8 @@ def test_unfinished_runs(unfinished: Path, tmp_path: Path, capsys: pytest.Captur
     assert code == 0
     for word in ("unfinished", "epmq, T = 0.2", f"{checkpoints[1].name}; continue it with", " of 2 origins done, t = "):
         assert word in said
-    with (unfinished / "run.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock.held(unfinished):
         assert f"{unfinished}: running" in ended_with(capsys, "info", unfinished)[1]
-    (unfinished / "run.lock").unlink()
     for path in (*checkpoints, segments[1]):
         folder = tmp_path / path.stem
         shutil.copytree(unfinished, folder)
