@@ -37,10 +37,14 @@ name = "two-ranks"
 over = { L = [20], T = [0.1], seed = 2 }
 [[grid]]
 name = "long"
-over = { L = [64], T = [0.1], seed = 3 }
+over = { L = [64], T = [0.1], seed = 2 }
 set = { run.origins = 120, engine.name = "sweep" }
+[[grid]]
+name = "longer"
+over = { L = [64], T = [0.1], seed = 1 }
+set = { run.origins = 400, engine.name = "sweep" }
 """
-LONG = [f"long/L=64/T=0.1/seed={seed}" for seed in (1, 2, 3)]
+LONG = ["long/L=64/T=0.1/seed=1", "long/L=64/T=0.1/seed=2", "longer/L=64/T=0.1/seed=1"]
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_a_campaign_on_slurm(
 ) -> None:
     file, site, out, here = (tmp_path / name for name in ("campaign.toml", "site.toml", "out", "here"))
     file.write_text(FILE)
-    site.write_text("warning = 54\n")  # a minute is the shortest limit that Slurm knows
+    site.write_text("warning = 54\n")  # a minute is the shortest limit that Slurm knows, and it looks every half
 
     def campaign(action: str, *options: object) -> str:
         done = mpiepm(1, "campaign", action, file, "--out", out, *options)
