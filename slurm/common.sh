@@ -46,8 +46,10 @@ requeue() {
         echo "unfinished after $SLURM_RESTART_COUNT restarts: not requeued" >&2
         return
     fi
+    local job=$SLURM_JOB_ID  # of one job of an array that may be the number of the whole array
+    [ -z "${SLURM_ARRAY_TASK_ID:-}" ] || job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
     for _ in 1 2 3 4 5 6 7 8 9; do  # the controller may be away for a while
-        scontrol requeue "$SLURM_JOB_ID" && return
+        scontrol requeue "$job" && return
         sleep 10
     done
 }

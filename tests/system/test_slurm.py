@@ -44,7 +44,7 @@ name = "longer"
 over = { L = [64], T = [0.1], seed = 1 }
 set = { run.origins = 400, engine.name = "sweep" }
 """
-LONG = ["long/L=64/T=0.1/seed=1", "long/L=64/T=0.1/seed=2", "longer/L=64/T=0.1/seed=1"]
+LONG = ["long/L=64/T=0.1/seed=1", "long/L=64/T=0.1/seed=2", "longer/L=64/T=0.1/seed=1"]  # in the array the longest comes first
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_campaign_on_slurm(
 
     kill(out / LONG[0])
     wait(lambda: lock.holder(out / LONG[1]), 60)
-    second = next(line.split()[0] for line in queue().splitlines() if re.search(r"_2 .*-0001 ", line))
+    second = next(line.split()[0] for line in queue().splitlines() if re.search(r"_3 .*-0001 ", line))
     subprocess.run(["scancel", second], check=True, env=environment, timeout=60)
     wait(lambda: re.search(rf"{LONG[0]} +failed +exit code \d+ in job \d+", campaign("status")), 60)
     wait(lambda: re.search(rf"{LONG[1]} +(unfinished|missing) .*CANCELLED", campaign("status")), 60)
