@@ -3,6 +3,7 @@
 #   tests/slurm/sandbox.sh install          the packages, with apt-get, if they are not there; needs root on Debian or Ubuntu
 #   tests/slurm/sandbox.sh start DIR        daemons (again, after a kill: the queue is as it was)
 #   tests/slurm/sandbox.sh kill DIR         slurmctld and slurmd at once, as a crash would
+#   tests/slurm/sandbox.sh resume DIR       the node again, as an administrator would after a crash that made Slurm drain it
 #   tests/slurm/sandbox.sh stop DIR         everything, jobs as well
 # Clients find it by SLURM_CONF=DIR/slurm.conf. DIR must have a short name, for it holds sockets.
 set -euo pipefail
@@ -82,10 +83,13 @@ case $action in
 install) install ;;
 start) start ;;
 kill) end KILL "$dir/slurmctld.pid"; end KILL "$dir/slurmd.pid" ;;
+resume)
+    export SLURM_CONF=$dir/slurm.conf
+    ! sinfo --noheader --format=%T | grep -qE '^(drain|down)' || scontrol update NodeName="$(hostname -s)" State=RESUME ;;
 stop)
     export SLURM_CONF=$dir/slurm.conf
     timeout 10 scancel --me 2>/dev/null || true
     sleep 1
     for daemon in slurmctld slurmd munged; do end TERM "$dir/$daemon.pid"; done ;;
-*) say "install, start, kill or stop" ;;
+*) say "install, start, kill, resume or stop" ;;
 esac

@@ -128,8 +128,8 @@ def test_a_campaign_on_slurm(
     assert "1 failed" in without
     lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert lost.returncode == 2, lost.stdout  # it could submit twice
-    slurm("start")  # what it did in its last seconds, Slurm may have forgotten
-    wait(lambda: not queue(), 200)
+    slurm("start")
+    wait(lambda: slurm("resume") or not queue(), 200)  # a job begun in its last seconds Slurm may begin twice: it drains the node
 
     status = campaign("status", "--all")
     for path in sorted(point.parent for point in out.rglob("params.toml")):
