@@ -20,9 +20,9 @@ def ranks_of(process: "subprocess.Popen[Any]") -> list[int]:
     return sorted(found)
 
 
-def kill(process: "subprocess.Popen[Any]", ranks: int, *, all_ranks: bool) -> None:
-    """SIGKILL to mpirun and all ranks, or to the last rank: mpirun then ends the others. Returns when all are gone."""
-    everyone = [process.pid, *(ranks_of(process) if ranks > 1 else [])]
+def kill(process: "subprocess.Popen[Any]", *, all_ranks: bool) -> None:
+    """SIGKILL to mpirun and all ranks, or to the last rank, which may be the only process. Returns when all are gone."""
+    everyone = [process.pid, *ranks_of(process)]
     for pid in everyone if all_ranks else everyone[-1:]:
         os.kill(pid, signal.SIGKILL)
     assert process.wait(timeout=60) != 0

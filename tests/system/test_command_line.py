@@ -89,7 +89,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     deadline = time.monotonic() + 120
     while len(list(folder.glob("checkpoint-*.h5"))) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
-    kill(process, first, all_ranks=engine == "sweep")
+    kill(process, all_ranks=engine == "sweep")
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()
     info = mpiepm(1, "info", folder)

@@ -66,7 +66,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     deadline = time.monotonic() + 120
     while not (folder / "checkpoint-000030.h5").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)  # by then tracers move
-    kill(process, first, all_ranks=False)
+    kill(process, all_ranks=False)
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()
     done = mpiepm(second, "run", "--out", folder, "--resume")

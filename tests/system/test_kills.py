@@ -8,6 +8,7 @@ written all the time. Every kill is followed by others, up to the end of a chain
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from typing import NoReturn
 import pytest
 from archives import contents
 from mpi4py import MPI
+from processes import kill
 
 from mpiepm import simulation
 from mpiepm.core.params import AnyParameters, parse
@@ -207,3 +209,38 @@ def test_killed_at_any_moment(name: str, quick_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", RUNS)
 def test_killed_200_times(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many_kills(name, 200, tmp_path, monkeypatch)
+
+
+@pytest.mark.statistics
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", [name for name in RUNS if name != "auto"])  # what that chooses is a matter of clocks
+def test_ranks_killed_40_times(name: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    """One rank or all, under mpirun; every start is on another number of ranks."""
+    text, overrides = RUNS[name]
+    undisturbed = whole(tmp_path, parse(text, overrides))
+    (tmp_path / "params.toml").write_text(parse(text, overrides).to_toml())
+    choose, kills, runs = random.Random(name), 0, 0
+
+    def start(folder: Path, ranks: int) -> "subprocess.Popen[str]":
+        command = ["mpirun", "-n", str(ranks), sys.executable, "-m", "mpiepm", "run", str(tmp_path / "params.toml")]
+        command += ["--out", str(folder), "--resume", "--quiet"]
+        return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True, env=environment)
+
+    began = time.monotonic()
+    assert start(tmp_path / "timed", 2).wait(240) == 0
+    seconds = time.monotonic() - began
+    while kills < 40:
+        runs += 1
+        folder = tmp_path / f"run-{runs}"
+        while not rundir.is_finished(folder):
+            ranks = choose.randint(1, 3)
+            process = start(folder, ranks)
+            time.sleep(choose.uniform(0.3, 1.2) * seconds)
+            if process.poll() is None:
+                kill(process, all_ranks=choose.random() < 0.5)
+                kills += 1
+            errors = process.communicate(timeout=240)[1]
+            assert "Traceback" not in errors, errors
+        assert start(folder, 2).wait(240) == 0
+        assert contents(folder / "archive.h5") == undisturbed.datasets
+    print(f"{name}: ranks killed {kills} times in {runs} runs, survived {kills}, data lost: none")
