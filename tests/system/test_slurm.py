@@ -129,7 +129,8 @@ def test_a_campaign_on_slurm(
     lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert lost.returncode == 2, lost.stdout  # it could submit twice
     slurm("start")
-    wait(lambda: slurm("resume") or not queue(), 200)  # a job begun in its last seconds Slurm may begin twice: it drains the node
+    # a job begun in its last seconds Slurm may begin twice: then it drains the node
+    wait(lambda: slurm("resume") or not queue(), 200)
 
     status = campaign("status", "--all")
     for path in sorted(point.parent for point in out.rglob("params.toml")):
