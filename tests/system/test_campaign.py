@@ -154,6 +154,37 @@ def test_what_another_process_has_done_or_works_at_is_left_alone(file: Path, tmp
     assert (point.folder / "archive.h5").stat() == before
 
 
+def test_a_damaged_archive_is_left_out(mpiepm: Run, tmp_path: Path) -> None:
+    file, out = tmp_path / "campaign.toml", tmp_path / "out"
+    file.write_text("""
+    [base]
+    run = { equilibrate = { events_per_site = 3 }, origins = 4 }
+    engine.name = "event"
+    [[grid]]
+    over = { L = [16], run.seed = 2 }
+    set.model.temperature = 0.1
+    [[grid]]
+    over = { L = [16], T = [0.06], seed = [1] }
+    """)
+    assert mpiepm(1, "campaign", "run", file, "--out", out).returncode == 0
+    collected = mpiepm(1, "campaign", "collect", file, "--out", out)
+    assert collected.returncode == 0, collected.stderr
+    states = xarray.open_dataset(out / "results.nc", engine="h5netcdf")
+    assert dict(zip(states.point.values, states.trajectories.values, strict=True)) == {"L=16": 2, "L=16/T=0.06": 1}
+    states.close()
+
+    damaged = out / "L=16" / "T=0.06" / "seed=1" / "archive.h5"
+    damaged.write_bytes(damaged.read_bytes()[:-20000])
+    collected = mpiepm(1, "campaign", "collect", file, "--out", out)
+    assert collected.returncode == 0, collected.stderr
+    assert f"left out: {damaged}: damaged" in collected.stdout
+    report = mpiepm(1, "campaign", "report", file, "--out", out)
+    assert report.returncode == 0, report.stderr
+    entry = json.loads((out / "report.json").read_text())["points"][2]
+    assert (entry["status"], entry["actual"]) == ("finished", None)
+    assert f"{damaged}: damaged" in entry["why"]
+
+
 def test_wrong_files_are_told_in_one_line(file: Path, mpiepm: Run, tmp_path: Path) -> None:
     file.write_text(FILE.replace("L = [16]", "l = [16]"))
     for action in ("plan", "run", "submit", "status"):
