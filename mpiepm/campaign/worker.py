@@ -144,15 +144,15 @@ def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
 
 
 def _alone(folder: Path, text: str) -> tuple[int, str, str]:
-    from mpiepm import simulation
+    from mpiepm import start, watchdog
     from mpiepm.core.limits import Limits
-    from mpiepm.engine.layout import slabs
     from mpiepm.grid.domain import ALONE
 
     limits = Limits()
     with limits.listening(), rundir.occupied(folder):
         params, resume = rundir.prepare(folder, parse(text), resume=True, overwrite=False)
-        done = simulation.run(slabs(params, ALONE), params, folder, resume=resume, quiet=True, limits=limits)
+        job = start.Job(params.to_toml(), folder, resume, watchdog.limit())
+        done = start.perform(job, ALONE, limits, quiet=True)
     return FINISHED if done else UNFINISHED, "", ""
 
 
