@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 _PICTURES = (".png", ".pdf", ".svg")
+_GRACE = 10.0  # seconds for the other ranks to find the same fault
 
 
 def _info(folder: Path | None) -> None:
@@ -176,12 +177,19 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
     return FINISHED
 
 
-def _say(error: Exception, comm: "MPI.Intracomm") -> None:
-    """What all ranks know, by one of them."""
-    if comm.rank == 0 and str(error):
+def _leave(error: Exception, code: int, comm: "MPI.Intracomm") -> NoReturn:
+    """Say what is wrong, once, and end with all ranks; if the others do not come, only this one knows, and ends them."""
+    arrived = comm.Ibarrier()
+    deadline = time.monotonic() + _GRACE
+    while not (together := arrived.Test()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if (comm.rank == 0 or not together) and str(error):
         for line in str(error).splitlines():
-            print(f"mpiepm: {line}", file=sys.stderr)
+            print(f"mpiepm: {line}" + f" (rank {comm.rank} of {comm.size})" * (not together), file=sys.stderr)
     sys.stderr.flush()
+    if not together:
+        comm.Abort(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -200,11 +208,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             raise fault
         code = _dispatch(arguments, comm, began)
     except ParameterError as error:
-        _say(error, comm)
-        sys.exit(BAD_INPUT)
+        _leave(error, BAD_INPUT, comm)
     except RunError as error:
-        _say(error, comm)
-        sys.exit(FAILED)
+        _leave(error, FAILED, comm)
     except SystemExit:
         raise
     except BaseException:
