@@ -5,252 +5,25 @@ a limit or a signal before it was finished: a checkpoint is written, continue it
 """
 
 import argparse
-import math
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
-from mpiepm import __version__, launch
-from mpiepm.campaign import arguments as campaign_arguments
-from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED, UNFINISHED
+from mpiepm import launch
+from mpiepm.arguments import parser
+from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
 from mpiepm.core.faults import RunError
-from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.core.params import ParameterError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-    from mpiepm.core.params import AnyParameters
-
-_Result = TypeVar("_Result")
 _PICTURES = (".png", ".pdf", ".svg")
-
-_EXAMPLES = """\
-examples:
-  mpiepm run params.toml --out results/first
-  mpirun -n 4 mpiepm run params.toml --out results/cold --set model.temperature=0.02 --set lattice.size=[512,512]
-  mpirun -n 2 mpiepm run --out results/cold --resume
-  mpiepm analyse results/first results/second
-  mpiepm figure overview results/first --out first.png
-"""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong with a command line as everything else does: once, whatever the number of ranks."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ParameterError(f"{message}; see {self.prog} --help")
-
-
-def _path(text: str) -> Path:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError(f"{text!r} is no path")
-    return Path(text)
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(
-        prog="mpiepm", formatter_class=raw, epilog=_EXAMPLES,
-        description="Thermal elastoplastic models on a 2D lattice, distributed over MPI ranks.",
-    )  # fmt: skip
-    parser.add_argument("--version", action="version", version=f"mpiepm {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    run = commands.add_parser(
-        "run", help="run a simulation", formatter_class=raw, epilog=_EXAMPLES,
-        description="Run the simulation of a parameter file. Start it with mpirun for more than one rank.",
-    )  # fmt: skip
-    run.add_argument("params", type=_path, nargs="?", help="parameter file (TOML); not needed with --resume")
-    run.add_argument("--out", type=_path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                     help="override a parameter by its dotted name; may be repeated")  # fmt: skip
-    mode = run.add_mutually_exclusive_group()
-    mode.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in DIR")
-    mode.add_argument("--overwrite", action="store_true", help="drop the run that DIR holds")
-    run.add_argument("--walltime", metavar="TIME",
-                     help="end in time, with a checkpoint and exit code 75: 90s, 30m, 24h, 2d, HH:MM:SS, D-HH:MM:SS; in a "
-                     "Slurm job its limit counts as well")  # fmt: skip
-    run.add_argument("--quiet", action="store_true", help="no progress line, no table at the end")
-
-    analyse = commands.add_parser(
-        "analyse", help="relaxation times, chi4 peak, yield rate, correlation length",
-        description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "
-        "that account for the correlation of origins.",
-    )  # fmt: skip
-    analyse.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
-    analyse.add_argument("--save", type=_path, action="append", default=[], metavar="FILE",
-                         help="the numbers as .csv, or everything as .nc or .h5 for xarray; may be repeated")  # fmt: skip
-
-    sizes = commands.add_parser(
-        "scaling", help="finite-size scaling: is the lattice large enough, do all sizes collapse?",
-        description="Runs at several sizes and temperatures: tau_alpha and the chi4 peak from one size to the next, with "
-        "errors, and L against xi_4; then data collapses with their exponents and quality. See docs/scaling.md.",
-    )  # fmt: skip
-    sizes.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any sizes, temperatures and seeds")
-
-    figure = commands.add_parser("figure", help="draw a figure from an archive")
-    figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
-    figure.add_argument("folder", type=_path, metavar="DIR")
-    figure.add_argument("--out", type=_path, metavar="FILE", help="default: DIR/NAME.png")
-
-    validate = commands.add_parser(
-        "validate", help="the engines against closed forms and against each other",
-        description="Engines against closed forms (without elasticity) and against each other at common state points. Exit "
-        "code 1 if any comparison fails. With --quick 80 s; without, the nine temperatures of Ozawa & Biroli at L = 64, an "
-        "hour.",
-    )  # fmt: skip
-    validate.add_argument("--quick", action="store_true", help="small lattices, two temperatures")
-    validate.add_argument("--seed", type=int, default=1, help="of all runs (default: 1)")
-
-    theory = commands.add_parser(
-        "theory", help="the mean-field theory: alpha, sigma_bar, yield rates, barriers",
-        description="Mean-field theory of EPM-Q (Ozawa & Biroli 2023, SI): alpha of the kernel by eq. 26, or as given; then a "
-        "table of the stationary state at each temperature, with and without elasticity.",
-    )  # fmt: skip
-    theory.add_argument("temperatures", type=float, nargs="*", default=[0.1, 0.04, 0.02, 0.013, 0.01], metavar="T")
-    theory.add_argument("--alpha", type=float, help="default: that of the kernel")
-    theory.add_argument("--kernel", choices=["paper", "conserving"], default="paper", help="default: paper")
-    theory.add_argument("--relaxation", type=float, metavar="STD", help="instead: Gamma(t) from a Gaussian of this width")
-    theory.add_argument("--length", type=int, default=64, help="lattice on which alpha is summed (default: 64)")
-
-    campaign_arguments.add_parser(commands)
-    verify = commands.add_parser(
-        "verify", help="is everything in a run directory what was written, and does it fit together?",
-        description="Checks structure, checksums and contents of runs, finished or not: one line for each finding. Exit code 1 "
-        "if there are any.",
-    )  # fmt: skip
-    verify.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="run directories")
-
-    info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
-    info.add_argument("folder", type=_path, nargs="?", metavar="DIR")
-    return parser
-
-
-def _run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
-    """The exit code: is the run finished?"""
-    from mpiepm.grid.memory import physical_memory
-
-    memory = physical_memory(comm)
-    limits = Limits()
-    with limits.listening(), ExitStack() as stack:
-
-        def prepare() -> tuple[str, Path, bool]:
-            given = began + duration(arguments.walltime) if arguments.walltime else math.inf
-            limits.deadline = min(given, end_of_job())
-            return _prepare(arguments, comm.size, memory, stack)
-
-        text, folder, resume = _on_root(comm, prepare)
-        return FINISHED if _simulate(text, folder, resume, arguments.quiet, comm, limits) else UNFINISHED
-
-
-def _on_root(comm: "MPI.Intracomm", work: Callable[[], _Result]) -> _Result:
-    """What `work` gives on rank 0, on all ranks; and if the user got something wrong, that. Collective."""
-    outcome: tuple[_Result] | ParameterError | RunError | None = None
-    if comm.rank == 0:
-        try:
-            outcome = (work(),)
-        except (ParameterError, RunError) as error:
-            outcome = error
-    outcome = comm.bcast(outcome)
-    assert outcome is not None
-    if isinstance(outcome, ParameterError | RunError):
-        raise outcome
-    return outcome[0]
-
-
-def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> tuple[str, Path, bool]:
-    """Check everything the user gave, then the directory, held until the end of `stack`: parameters, where, resume or not."""
-    from mpiepm import watchdog
-    from mpiepm.core.params import load
-    from mpiepm.io import rundir
-
-    folder = arguments.out
-    if folder is None and arguments.params is None:
-        raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
-    folder = folder or Path("results") / arguments.params.stem
-    params = load(arguments.params, arguments.overrides) if arguments.params else None
-    if params is None and arguments.overrides:
-        raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file")
-    if params is not None:
-        params = _resolved(params)
-        _check_machine(params, ranks, memory)
-        _check_space(params, folder)
-    watchdog.limit()
-    try:
-        if not (arguments.resume and rundir.is_finished(folder)):
-            stack.enter_context(rundir.occupied(folder))
-        params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
-    except RunError:
-        raise
-    except OSError as error:
-        raise ParameterError(f"--out {folder}: {error.strerror}") from None
-    _check_machine(params, ranks, memory)
-    if arguments.params is None:
-        _check_space(params, folder)
-    return params.to_toml(), folder, resume
-
-
-def _resolved(params: "AnyParameters") -> "AnyParameters":
-    """The parameters without references to other runs."""
-    from mpiepm.core.params import FerreroParameters
-
-    if not isinstance(params, FerreroParameters) or params.model.activity_from is None:
-        return params
-    from mpiepm.analysis.stationary import resolve_activity
-
-    return resolve_activity(params)
-
-
-def _check_machine(params: "AnyParameters", ranks: int, memory: int) -> None:
-    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
-    from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks
-
-    size = list(params.lattice.size)
-    if ranks > (most := most_ranks(params)):
-        given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
-        raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
-    if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
-        given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
-        raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
-
-
-def _check_space(params: "AnyParameters", folder: Path) -> None:
-    from mpiepm.io import space
-
-    if warning := space.check(params, folder):
-        print(f"mpiepm: warning: {warning}", file=sys.stderr, flush=True)
-
-
-def _simulate(text: str, folder: Path, resume: bool, quiet: bool, comm: "MPI.Intracomm", limits: Limits) -> bool:
-    """Returns whether the run is finished."""
-    from mpiepm.core.params import parse
-    from mpiepm.io import rundir
-
-    if resume and comm.bcast(rundir.is_finished(folder)):
-        if comm.rank == 0:
-            rundir.tidy(folder)  # it may have been killed between its archive and this
-            print(f"{folder}: the run is finished, nothing to resume")
-        return True
-    params = parse(text)
-    from mpiepm import simulation, watchdog
-    from mpiepm.engine.layout import slabs
-    from mpiepm.warmup import compile_in_turn
-
-    compile_in_turn(comm, params)
-    domain = slabs(params, comm)
-    with watchdog.watching(domain, folder, watchdog.limit()):
-        finished = simulation.run(domain, params, folder, resume=resume, quiet=quiet, limits=limits)
-    if finished and comm.rank == 0 and not quiet:
-        from mpiepm.analysis.table import summary
-
-        print(summary([folder]))
-    return finished
+_GRACE = 10.0  # seconds for the other ranks to find the same fault
 
 
 def _info(folder: Path | None) -> None:
@@ -373,39 +146,50 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
 
 def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
     """Do what the command says; the exit code."""
+    from mpiepm.grid.root import on_root
+
     if arguments.command in ("run", "validate"):
         from mpi4py import MPI
 
         launch.check(comm.size, os.environ, MPI.Get_library_version().split(",")[0].strip("\0 \n"))
     if arguments.command == "run":
-        return _run(arguments, comm, began)
+        from mpiepm import start
+
+        return start.run(arguments, comm, began)
     if arguments.command == "verify":
-        return _on_root(comm, lambda: _verify(arguments.folders))
+        return on_root(comm, lambda: _verify(arguments.folders))
     if arguments.command == "campaign":
         from mpiepm.campaign import command
 
-        return _on_root(comm, lambda: command.main(arguments))
+        return on_root(comm, lambda: command.main(arguments))
     if arguments.command == "validate":
         _validate(arguments, comm)
     elif arguments.command == "analyse":
-        _on_root(comm, lambda: _analyse(arguments))
+        on_root(comm, lambda: _analyse(arguments))
     elif arguments.command == "scaling":
-        _on_root(comm, lambda: _scaling(arguments))
+        on_root(comm, lambda: _scaling(arguments))
     elif arguments.command == "theory":
-        _on_root(comm, lambda: _theory(arguments))
+        on_root(comm, lambda: _theory(arguments))
     elif arguments.command == "figure":
-        _on_root(comm, lambda: _figure(arguments))
+        on_root(comm, lambda: _figure(arguments))
     else:
-        _on_root(comm, lambda: _info(arguments.folder))
+        on_root(comm, lambda: _info(arguments.folder))
     return FINISHED
 
 
-def _say(error: Exception, comm: "MPI.Intracomm") -> None:
-    """What all ranks know, by one of them."""
-    if comm.rank == 0 and str(error):
+def _leave(error: Exception, code: int, comm: "MPI.Intracomm") -> NoReturn:
+    """Say what is wrong, once, and end with all ranks; if the others do not come, only this one knows, and ends them."""
+    arrived = comm.Ibarrier()
+    deadline = time.monotonic() + _GRACE
+    while not (together := arrived.Test()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if (comm.rank == 0 or not together) and str(error):
         for line in str(error).splitlines():
-            print(f"mpiepm: {line}", file=sys.stderr)
+            print(f"mpiepm: {line}" + f" (rank {comm.rank} of {comm.size})" * (not together), file=sys.stderr)
     sys.stderr.flush()
+    if not together:
+        comm.Abort(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -413,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     began = time.time()
     fault: ParameterError | None = None
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
     except ParameterError as error:
         fault = error
     from mpi4py import MPI
@@ -424,11 +208,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             raise fault
         code = _dispatch(arguments, comm, began)
     except ParameterError as error:
-        _say(error, comm)
-        sys.exit(BAD_INPUT)
+        _leave(error, BAD_INPUT, comm)
     except RunError as error:
-        _say(error, comm)
-        sys.exit(FAILED)
+        _leave(error, FAILED, comm)
     except SystemExit:
         raise
     except BaseException:

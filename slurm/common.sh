@@ -14,6 +14,7 @@ export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-${TMPDIR:-/tmp}/mpiepm-$(id -un)}
 
 UNFINISHED=75  # the code of a run that has written a checkpoint and wants to be resumed
 CANCELLED=143  # and of one that was told to end for good, by SIGTERM
+TOLD=138       # and of one that SIGUSR1 found still starting, or of a `wait` that it interrupted
 
 # simulate DIR COMMAND...: the run in DIR, begun or resumed, under this launcher; returns its code. SIGUSR1, which Slurm sends
 # before the time is up, is passed on. Why a run failed is kept in DIR/failed.txt.
@@ -29,6 +30,7 @@ simulate() {
     while kill -0 "$run" 2>/dev/null; do wait "$run"; done
     wait "$run"
     code=$?
+    if [ $code = $TOLD ]; then code=$UNFINISHED; fi
     cat "$errors" >&2
     if grep -q 'checkpoint written: SIGTERM' "$errors"; then cancelled=yes; fi
     if [ -n "$cancelled" ]; then

@@ -8,6 +8,7 @@ from mpiepm.analysis.read import read
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
 from mpiepm.core.units import units
 from mpiepm.io import archive, checkpoint, lock, rundir
+from mpiepm.io.opening import seal_of
 
 
 def describe(folder: Path) -> str:
@@ -52,10 +53,11 @@ def _what(params: AnyParameters) -> list[tuple[str, str]]:
 
 
 def _progress(folder: Path, params: AnyParameters | None) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
-    """Rows about the newest checkpoint that can be read, and its history."""
+    """Rows about the newest checkpoint that is sound, and its history."""
     rows: list[tuple[str, str]] = []
     for path in checkpoint.existing(folder):
         try:
+            seal_of(path, "checkpoint", checkpoint.READABLE)
             header, parts = checkpoint.read_header(path), checkpoint.read_parts(path)
         except ParameterError as error:
             rows.append(("damaged", str(error)))

@@ -171,17 +171,17 @@ def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.
     return lag[reached], persistence[:, reached]
 
 
-def _flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections to dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in params.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def _state_point(run: Run) -> str:
     """What runs of one ensemble share: the model and how it was run, not what was written down."""
-    flat = _flat(run.params)
-    return repr(sorted((k, v) for k, v in flat.items() if k not in _FREE and not k.startswith("output.")))
+    return repr(sorted((k, v) for k, v in flat(run.params).items() if k not in _FREE and not k.startswith("output.")))
 
 
 def ensembles(folders: Sequence[Path]) -> list[Ensemble]:
@@ -212,7 +212,7 @@ def _ensemble(runs: Sequence[Run]) -> Ensemble:
         if seed in seeds:
             raise ParameterError(f"{seeds[seed].folder}, {run.folder}: the same state point and run.seed = {seed}; give one")
         seeds[seed] = run
-        here, there = _flat(run.params), _flat(first.params)
+        here, there = flat(run.params), flat(first.params)
         for key in sorted(here.keys() | there.keys()):
             if key not in _FREE and here.get(key) != there.get(key):
                 both = f"{there.get(key)!r} and {here.get(key)!r}"

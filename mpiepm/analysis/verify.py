@@ -16,7 +16,7 @@ from mpiepm.analysis.consistency import check_contents
 from mpiepm.analysis.read import read
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, checksum, rundir
-from mpiepm.io.opening import open_file
+from mpiepm.io.opening import open_file, seal_of
 
 _Result = TypeVar("_Result")
 
@@ -67,7 +67,7 @@ def verify(folder: Path) -> Report:
     segments = [_checkpoint(report, path, params) for path in checkpoint.existing(folder)]
     for number in range(max(segments, default=0)):
         path = archive.segment(folder, number)
-        report.attempt(lambda path=path: open_file(path, "archive", archive.READABLE, None).close())  # type: ignore[misc]
+        report.attempt(lambda path=path: seal_of(path, "archive", archive.READABLE))  # type: ignore[misc]
     return report
 
 
@@ -92,7 +92,8 @@ def _archive(report: Report, params: AnyParameters | None) -> None:
 
 def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int:
     """Check one checkpoint; number of journal segments that it needs."""
-    header = report.attempt(lambda: checkpoint.read_header(path))
+    whole = report.attempt(lambda: seal_of(path, "checkpoint", checkpoint.READABLE))
+    header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None
     if header is None:
         return 0
     with h5py.File(path, "r") as file:

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray
 
+from mpiepm.analysis.read import open_archive
 from mpiepm.analysis.results import analyse, save
 from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
@@ -85,10 +85,10 @@ def _plain(value: Any) -> float | int | str:
 def summary(campaign: Campaign, predicted: dict[str, Cost], statuses: dict[str, Status]) -> dict[str, Any]:
     """All points, machine-readable: name, folder, axes, params, status, predicted and actual cost; and totals."""
     points = [_entry(point, predicted[point.name], statuses[point.name]) for point in campaign.points]
-    finished = [entry for entry in points if entry["actual"]]
+    finished = [entry for entry in points if entry["actual"]]  # and not damaged
     total = {
         "runs": len(points),
-        "finished": len(finished),
+        "finished": sum(entry["status"] == "finished" for entry in points),
         "predicted_core_hours": sum(entry["predicted"]["core_hours"] for entry in points),
         "predicted_core_hours_of_finished": sum(entry["predicted"]["core_hours"] for entry in finished),
         "core_hours": sum(entry["actual"]["core_hours"] for entry in finished),
@@ -102,6 +102,12 @@ def summary(campaign: Campaign, predicted: dict[str, Cost], statuses: dict[str, 
 
 
 def _entry(point: Point, predicted: Cost, status: Status) -> dict[str, Any]:
+    actual, why = None, status.why
+    if status.state == "finished":
+        try:
+            actual = actual_cost(point.folder)
+        except ParameterError as error:
+            why = str(error)
     return {
         "name": point.name,
         "state_point": state_point(point),
@@ -109,22 +115,26 @@ def _entry(point: Point, predicted: Cost, status: Status) -> dict[str, Any]:
         "axes": dict(point.axes),
         "params": point.params.model_dump(mode="json", exclude_none=True),
         "status": status.state,
-        "why": status.why,
+        "why": why,
         "predicted": {**asdict(predicted), "core_hours": predicted.core_hours},
-        "actual": actual(point.folder) if status.state == "finished" else None,
+        "actual": actual,
     }
 
 
-def actual(folder: Path) -> dict[str, Any]:
-    """What a finished run cost, from the provenance in its archive; units as in `Cost`."""
-    path = folder / archive.NAME
-    with h5py.File(path, "r") as file:
+def actual_cost(folder: Path) -> dict[str, Any]:
+    """What a finished run cost, from the provenance in its archive; units as in `Cost`.
+
+    Raises
+    ------
+    ParameterError : if the archive is damaged
+    """
+    with open_archive(folder) as file:
         history: Sequence[dict[str, Any]] = json.loads(file.attrs["provenance"])
         events = int(np.asarray(file.attrs["events"]).item())
     seconds = sum(stretch["wall_time"] for stretch in history)
     work = sum(stretch["ranks"] * stretch["wall_time"] for stretch in history)
     return {
         "events": events, "seconds": seconds, "core_hours": work / 3600.0, "stretches": len(history),
-        "archive": path.stat().st_size, "ranks": history[-1]["ranks"], "hosts": history[-1]["hosts"],
+        "archive": (folder / archive.NAME).stat().st_size, "ranks": history[-1]["ranks"], "hosts": history[-1]["hosts"],
         "started": history[0]["started"], "git": history[-1].get("git", "unknown"),
     }  # fmt: skip

@@ -25,8 +25,10 @@ def show(todo: Sequence[Point], predicted: dict[str, Cost], cores: int) -> None:
             took = duration(outcome.seconds)
             if outcome.code == FINISHED:
                 said = f"{took} (predicted {duration(predicted[point.name].seconds)})"
+            elif outcome.code == UNFINISHED:
+                said = outcome.why or f"interrupted after {took}"
             else:
-                said = f"interrupted after {took}" if outcome.code == UNFINISHED else f"FAILED after {took}: {outcome.why}"
+                said = f"FAILED after {took}: {outcome.why}"
             display.line(f"{point.folder}: {said}; {display.outlook()}")
     display.clear()
 

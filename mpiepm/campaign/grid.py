@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mpiepm.campaign import resources
-from mpiepm.campaign.overlay import Flat, flatten, lay, nest, settle
+from mpiepm.campaign.overlay import SHORT, Flat, flatten, lay, nest, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
@@ -137,12 +137,16 @@ def _points(file: File, out: Path) -> Iterator[Point]:
 def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Axes and their values at each point, the last axis running fastest."""
     axes: dict[str, list[Any]] = {}
-    for key, values in _leaves(over):
+    short = {full: name for name, full in SHORT.items() if name != "L"}  # L is a side or two, lattice.size always two
+    for written, values in _leaves(over):
+        key = short.get(written, written)
         if key == "seed" and isinstance(values, int):
             values = list(range(1, values + 1))
         if not isinstance(values, list) or not values:
             seeds = ", or a number of seeds" * (key == "seed")
-            raise ParameterError(f"over.{key} = {values!r}: must be a list of values{seeds}")
+            raise ParameterError(f"over.{written} = {values!r}: must be a list of values{seeds}")
+        if key in axes:
+            raise ParameterError(f"over.{written}: is {key}, which is given already")
         axes[key] = values
     for combination in itertools.product(*axes.values()):
         yield dict(zip(axes, combination, strict=True))

@@ -49,7 +49,6 @@ def work(points: Sequence[Point], cores: int) -> Iterator[News]:
     stop, todo = Stop(), list(points)
     busy: dict[Worker, Point] = {}
     idle: list[Worker] = []
-    asked = False
     try:
         first = _prepared(todo)
         idle.append(first)
@@ -60,8 +59,7 @@ def work(points: Sequence[Point], cores: int) -> Iterator[News]:
                 worker.perform(point.folder, point.params.to_toml(), point.resources.ranks)
                 busy[worker] = point
                 yield News(point)
-            if stop.asked and not asked:
-                asked = True
+            if stop.asked:  # again and again: a run that has just begun may miss it
                 for worker in busy:
                     worker.ask_to_stop()
             ready = wait([worker.connection for worker in busy], LOOK)

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from mpiepm.analysis.read import read
-from mpiepm.analysis.scaling import DIFFERENT, DOUBTFUL, LENGTHS, Step
+from mpiepm.analysis.read import flat, read
+from mpiepm.analysis.scaling import LENGTHS
 from mpiepm.analysis.stationary import mean_over_time
-from mpiepm.campaign import figures, findings
+from mpiepm.campaign import exhibits, figures, findings
 from mpiepm.campaign.collect import summary
 from mpiepm.campaign.cost import Cost
-from mpiepm.campaign.findings import Family, compact
+from mpiepm.campaign.findings import Family
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.status import STATES, Status
 from mpiepm.campaign.tables import duration, size
@@ -25,26 +24,7 @@ from mpiepm.core.params import FerreroParameters, ParameterError
 from mpiepm.io.provenance import software
 
 PAGE, DATA = "report.html", "report.json"
-_JUDGED = ("tau_alpha", "chi4_peak")  # quantities whose size dependence is shown
-_MAPS = 6  # of mobility, at most
 _WORST = ("failed", "unfinished", "missing", "queued", "running", "finished")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing with what it shows."""
-
-    svg: str
-    caption: str
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value of a table, and what is to be thought of it: "", "small", "doubtful" or "enough"."""
-
-    text: str
-    mark: str = ""
 
 
 def write(campaign: Campaign, predicted: dict[str, Cost], statuses: dict[str, Status], path: Path) -> Path:
@@ -56,9 +36,10 @@ def write(campaign: Campaign, predicted: dict[str, Cost], statuses: dict[str, St
     """
     told = summary(campaign, predicted, statuses)
     families, refused = findings.families(campaign, statuses)
+    stationary = _stationary(campaign, told, refused)
     told["results"], told["left_out"] = [findings.as_data(family) for family in families], refused
     told["software"] = software()
-    page = _environment().get_template("report.html").render(_context(campaign, told, families, refused))
+    page = _environment().get_template("report.html").render(_context(campaign, told, families, stationary))
     data = path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +65,9 @@ def _formula(text: str) -> Markup:
     return Markup(re.sub(r"_(\w)\b", r"<sub>\1</sub>", raised))
 
 
-def _context(campaign: Campaign, told: dict[str, Any], families: Sequence[Family], refused: Sequence[str]) -> dict[str, Any]:
+def _context(
+    campaign: Campaign, told: dict[str, Any], families: Sequence[Family], stationary: Sequence[tuple[str, list[str]]]
+) -> dict[str, Any]:
     entries, total = told["points"], told["total"]
     counts = {state: sum(entry["status"] == state for entry in entries) for state in STATES}
     hours = [entry for entry in entries if entry["actual"]]
@@ -93,9 +76,10 @@ def _context(campaign: Campaign, told: dict[str, Any], families: Sequence[Family
         "counts": {state: number for state, number in counts.items() if number},
         "attention": [entry for entry in entries if entry["status"] not in ("finished", "running", "queued")],
         "matrix": _matrix(entries), "states": _states(entries), "ratio": _ratio(total),
-        "families": [(family, findings.sentences(family), _figures(family, f"f{k}"), _tables(family),
-                      _collapses(family, f"f{k}"), _maps(family), _steps(family)) for k, family in enumerate(families)],
-        "stationary": _stationary(campaign, told), "refused": refused, "strays": told["strays"],
+        "families": [(family, findings.sentences(family), exhibits.drawings(family, f"f{k}"), exhibits.tables(family),
+                      exhibits.collapses(family, f"f{k}"), exhibits.maps(family), exhibits.steps(family))
+                     for k, family in enumerate(families)],
+        "stationary": stationary, "refused": told["left_out"], "strays": told["strays"],
         "cost_figure": _cost_figure(hours), "common": _common(entries), "software": told["software"],
         "origins": _origins(entries), "palettes": (figures.palette(dark=False), figures.palette(dark=True)),
         "map_scale": figures.map_scale(), "lengths": LENGTHS,
@@ -147,134 +131,39 @@ def _states(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _figures(family: Family, prefix: str) -> list[Figure]:
-    found = []
-
-    def add(name: str, caption: str, draw: Any) -> None:
-        found.append(Figure(figures.svg(f"{prefix}-{name}", caption, draw), caption))
-
-    if family.table.temperature.values.min() > 0.0 and len(set(family.table.temperature.values)) > 1:
-        for quantity in ("chi4_peak", "tau_alpha", "xi4"):
-            if quantity in family.table:
-                caption = f"{findings.label(quantity)} against 1/T, one colour for each size"
-                add(quantity, caption, figures.against_inverse_temperature(family, quantity))
-    if len(family.lengths) > 1 and "xi4" in family.table:
-        caption = f"τ_α over that of the largest lattice at the same T, against L/ξ₄; dashed: L = {LENGTHS:g} ξ₄"
-        add("ratio", caption, figures.size_ratio(family))
-    coldest, members = _coldest(family)
-    add("P", f"Persistence P(t) at T = {coldest:g}", figures.curves(members, family, "P"))
-    add("chi4", f"χ₄(t) at T = {coldest:g}", figures.curves(members, family, "chi4"))
-    return found
-
-
-def _coldest(family: Family) -> tuple[float, list[Any]]:
-    """The lowest temperature at which there are several sizes, if there is one."""
-    temperatures = sorted({e.temperature for e in family.ensembles})
-    groups = [(t, [e for e in family.ensembles if e.temperature == t]) for t in temperatures]
-    return next(((t, members) for t, members in groups if len(members) > 1), groups[0])
-
-
-def _collapses(family: Family, prefix: str) -> list[Figure]:
-    found = []
-    for k, (quantity, best) in enumerate(family.collapses.items()):
-        drawing = figures.svg(f"{prefix}-c{k}", f"collapse of {findings.label(quantity)}", figures.collapse(family, quantity))
-        quality = f"S = {best.quality:.2g}, probability {best.probability:.2g}"
-        over = f"{best.compared} of {len(best.points.value)} points compared, T ≤ {best.points.temperature.max():g}"
-        caption = f"{findings.label(quantity)}: {findings.exponents(best)}; {quality}; {over}"
-        found.append(Figure(drawing, caption, "collapse" if best.holds else "no collapse"))
-    return found
-
-
-def _tables(family: Family) -> list[dict[str, Any]]:
-    """tau_alpha, chi4 peak, xi_4, ...: a row for each temperature, a column for each size."""
-    found = []
-    for quantity, steps in family.steps.items():
-        marks = {(s.temperature, s.length): _mark(s) for s in steps} if quantity in _JUDGED else {}
-        table = family.table
-        values = {
-            (t, length): Cell(compact(float(value), float(error)), marks.get((t, length), ""))
-            for t, length, value, error in zip(
-                table.temperature.values.tolist(), table.length.values.tolist(), table[quantity].values,
-                table[f"{quantity}_error"].values, strict=True,
-            )
-        }  # fmt: skip
-        rows = {f"{t:g}": [values.get((t, length), Cell("")) for length in family.lengths]
-                for t in sorted({t for t, _ in values}, reverse=True)}  # fmt: skip
-        if any(cell.text not in ("", "–") for row in rows.values() for cell in row):
-            units = table[quantity].attrs.get("units", "1").replace("1", "")
-            found.append({"title": findings.label(quantity), "units": units, "columns": family.lengths, "rows": rows})
-    return found
-
-
-def _mark(step: Step) -> str:
-    if abs(step.deviation) > DIFFERENT:
-        return "small"
-    if abs(step.deviation) > DOUBTFUL or step.lengths < LENGTHS:
-        return "doubtful"
-    return "enough" if step.lengths >= LENGTHS else ""
-
-
-def _steps(family: Family) -> list[tuple[str, Any, str, str, str, str]]:
-    """Lines of the comparison from one size to the next."""
-    return [
-        (findings.label(quantity), s, findings.of(s.ratio), findings.of(s.slope), f"{s.deviation:.1f}", f"{s.lengths:.1f}")
-        for quantity in _JUDGED for s in family.steps.get(quantity, []) if np.isfinite(s.larger)
-    ]  # fmt: skip
-
-
-def _maps(family: Family) -> list[dict[str, Any]]:
-    """At the largest size that has maps, from hot to cold."""
-    for length in reversed(family.lengths):
-        members = [e for e in family.ensembles if np.sqrt(e.sites) == length]
-        found = []
-        for e in sorted(members, key=lambda e: -e.temperature):
-            if (image := figures.mobility(e)) is not None:
-                here = (family.table.temperature.values == e.temperature) & (family.table.length.values == length)
-                xi = float(family.table.xi4.values[here][0]) if "xi4" in family.table else float("nan")
-                share = 100.0 * xi / e.params["lattice"]["size"][1] if np.isfinite(xi) else None
-                found.append({"image": image, "temperature": e.temperature, "length": length, "xi": xi, "share": share})
-        if found:
-            chosen = np.unique(np.linspace(0, len(found) - 1, min(_MAPS, len(found))).round().astype(int))
-            return [found[k] for k in chosen]
-    return []
-
-
-def _stationary(campaign: Campaign, told: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Runs of FMB, one by one: they have no origins, and no size dependence is sought."""
+def _stationary(campaign: Campaign, told: dict[str, Any], left_out: list[str]) -> list[tuple[str, list[str]]]:
+    """Runs of FMB, one by one: they have no origins, and no size dependence is sought. Damaged ones go to `left_out`."""
     rows = []
     for point, entry in zip(campaign.points, told["points"], strict=True):
         if isinstance(point.params, FerreroParameters) and entry["actual"]:
-            run = read(point.folder)
+            try:
+                run = read(point.folder)
+            except ParameterError as error:
+                left_out.append(f"{point.name}: left out: {error}")
+                continue
             names = ("activity", "yield_rate", "stress_variance", "stress_kurtosis")
             rows.append((point.name, [findings.of(mean_over_time(run, name)) for name in names]))
     return rows
 
 
-def _cost_figure(entries: Sequence[dict[str, Any]]) -> Figure | None:
+def _cost_figure(entries: Sequence[dict[str, Any]]) -> exhibits.Figure | None:
     if not entries:
         return None
     predicted, actual = (np.array([entry[kind]["core_hours"] for entry in entries]) for kind in ("predicted", "actual"))
     caption = "Core-hours of every finished run, predicted and actual; shaded: a factor of two"
-    return Figure(figures.svg("cost", caption, figures.costs(predicted, np.maximum(actual, 1e-6))), caption)
+    return exhibits.Figure(figures.svg("cost", caption, figures.costs(predicted, np.maximum(actual, 1e-6))), caption)
 
 
 def _common(entries: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, str]]]:
     """Parameters that all points share, and those that vary with their values."""
-    flat = [_flat(entry["params"]) for entry in entries]
-    keys = sorted({key for one in flat for key in one})
-    values = {key: list(dict.fromkeys(json.dumps(one.get(key)) for one in flat)) for key in keys}
+    params = [flat(entry["params"]) for entry in entries]
+    keys = sorted({key for one in params for key in one})
+    values = {key: list(dict.fromkeys(json.dumps(one.get(key)) for one in params)) for key in keys}
     shown = {key: [("–" if value == "null" else value) for value in found] for key, found in values.items()}
     return {
         "vary": [(key, ", ".join(found[:12]) + " ..." * (len(found) > 12)) for key, found in shown.items() if len(found) > 1],
         "same": [(key, found[0]) for key, found in shown.items() if len(found) == 1],
     }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def _origins(entries: Sequence[dict[str, Any]]) -> list[tuple[str, str, int]]:

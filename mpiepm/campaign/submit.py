@@ -169,7 +169,7 @@ def _environment(site: Site) -> dict[str, str]:
 
 def _call(arguments: list[str], variables: dict[str, str]) -> str:
     command = ["sbatch", "--parsable", "--export=ALL", *arguments]
-    environment = {key: value for key, value in os.environ.items() if key != "PARAMS"}
+    environment = {key: value for key, value in os.environ.items() if key not in ("PARAMS", "COMMAND")}  # for hands only
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**environment, **variables})
     except FileNotFoundError:

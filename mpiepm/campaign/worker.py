@@ -16,7 +16,7 @@ from pathlib import Path
 from mpiepm.campaign import failures
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED, UNFINISHED
 from mpiepm.core.params import ParameterError, parse
-from mpiepm.io import rundir
+from mpiepm.io import lock, rundir
 
 _started: list[subprocess.Popen[str]] = []  # the mpirun of this process
 _environment: dict[str, str] = {}            # for mpirun: without what the MPI library has put there for this process
@@ -24,6 +24,7 @@ _MPIRUN = {  # Open MPI: several at a time must not bind to the same cores; more
     "OMPI_MCA_hwloc_base_binding_policy": "none",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
 }
+_TOLD_TOO_EARLY = (-signal.SIGUSR1, 128 + signal.SIGUSR1)  # mpirun, or its ranks, while they did not listen yet
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(other, dict(os.environ)))
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # which it inherits, and undoes when it listens
         self.process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         other.close()
 
     def compile(self, texts: list[str]) -> None:
@@ -65,7 +68,7 @@ class Worker:
             return Outcome(FAILED, why, 0.0)
 
     def ask_to_stop(self) -> None:
-        """A signal after which a run writes a checkpoint and ends."""
+        """A signal after which a run writes a checkpoint and ends; one that has just begun may miss it."""
         if self.process.is_alive() and self.process.pid:
             os.kill(self.process.pid, signal.SIGUSR1)
 
@@ -80,6 +83,7 @@ def _serve(connection: Connection, environment: dict[str, str]) -> None:
     _environment.update({**_MPIRUN, **environment})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started us decides
     signal.signal(signal.SIGUSR1, _pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     _end_with_parent()
     while True:
         try:
@@ -122,7 +126,11 @@ def _compile(texts: list[str]) -> tuple[int, str]:
 
 
 def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
-    """One run; a failure is kept beside it."""
+    """One run, unless another process has meanwhile done it or works at it; a failure is kept beside it."""
+    if rundir.is_finished(folder):
+        return FINISHED, ""
+    if holder := lock.holder(folder):
+        return UNFINISHED, f"in use by {holder}"
     failures.forget(folder)
     try:
         code, why, details = _alone(folder, text) if ranks == 1 else _together(folder, text, ranks)
@@ -136,15 +144,15 @@ def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
 
 
 def _alone(folder: Path, text: str) -> tuple[int, str, str]:
-    from mpiepm import simulation
+    from mpiepm import start, watchdog
     from mpiepm.core.limits import Limits
-    from mpiepm.engine.layout import slabs
     from mpiepm.grid.domain import ALONE
 
     limits = Limits()
     with limits.listening(), rundir.occupied(folder):
         params, resume = rundir.prepare(folder, parse(text), resume=True, overwrite=False)
-        done = simulation.run(slabs(params, ALONE), params, folder, resume=resume, quiet=True, limits=limits)
+        job = start.Job(params.to_toml(), folder, resume, watchdog.limit())
+        done = start.perform(job, ALONE, limits, quiet=True)
     return FINISHED if done else UNFINISHED, "", ""
 
 
@@ -158,5 +166,6 @@ def _together(folder: Path, text: str, ranks: int) -> tuple[int, str, str]:
         _started.append(child)
         errors = child.communicate()[0]
         _started.remove(child)
-    why = "" if child.returncode in (FINISHED, UNFINISHED) else f"exit code {child.returncode}"
-    return child.returncode, why, errors
+    code = UNFINISHED if child.returncode in _TOLD_TOO_EARLY else child.returncode
+    why = "" if code in (FINISHED, UNFINISHED) else f"exit code {code}"
+    return code, why, errors

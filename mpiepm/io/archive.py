@@ -21,7 +21,7 @@ from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
 from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
-from mpiepm.io.opening import check
+from mpiepm.io.opening import seal_of
 from mpiepm.observe.base import Variable
 
 SCHEMA = "mpiepm archive 2"
@@ -55,16 +55,16 @@ def segment(folder: Path, number: int) -> Path:
     return journal(folder) / f"{number:06d}.h5"
 
 
-def check_journal(folder: Path, domain: Domain, segments: Sequence[str]) -> None:
-    """Are the segments there that have these seals? Collective.
+def check_journal(folder: Path, segments: Sequence[str]) -> None:
+    """Are the segments there that have these seals?
 
     Raises
     ------
-    ParameterError : on all ranks, if one of them is missing, damaged or another one
+    ParameterError : if one of them is missing, damaged or another one
     """
     for number, expected in enumerate(segments):
         path = segment(folder, number)
-        if check(path, "archive", READABLE, domain) != expected:
+        if seal_of(path, "archive", READABLE) != expected:
             raise ParameterError(f"{path}: is not the segment that belongs to the checkpoint")
 
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
+from mpiepm.grid.root import on_root
 from mpiepm.io import archive, hdf5
 from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
-from mpiepm.io.opening import check, open_file
+from mpiepm.io.opening import open_file, seal_of
 
 SCHEMA = "mpiepm checkpoint 2"
 READABLE = (SCHEMA,)
@@ -81,14 +82,18 @@ def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[P
     ------
     ParameterError : on all ranks, if there are checkpoints, but no sound one
     """
+    return on_root(domain.comm, lambda: _newest_sound(folder, params))
+
+
+def _newest_sound(folder: Path, params: AnyParameters) -> tuple[Path | None, list[str]]:
     faults: list[str] = []
-    for path in domain.comm.bcast(existing(folder) if domain.rank == 0 else None):
+    for path in existing(folder):
         try:
-            check(path, "checkpoint", READABLE, domain)
+            seal_of(path, "checkpoint", READABLE)
             header = read_header(path)
             if parse(header["params"]) != params:
                 raise ParameterError(f"{path}: belongs to a run with other parameters")
-            archive.check_journal(folder, domain, header["segments"])
+            archive.check_journal(folder, header["segments"])
         except ParameterError as error:
             faults.append(str(error))
             continue
@@ -99,7 +104,7 @@ def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[P
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """What `write` was given as header.
+    """What `write` was given as header. The fields are not compared with their checksums: `newest_sound` does that, once.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def read_parts(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _scalars(path: Path) -> dict[str, Any]:
-    with open_file(path, "checkpoint", READABLE, None) as file:
+    with open_file(path, "checkpoint", READABLE) as file:
         try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result

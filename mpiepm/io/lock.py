@@ -28,6 +28,7 @@ from pathlib import Path
 from mpi4py import MPI
 
 from mpiepm.core.params import ParameterError
+from mpiepm.grid.root import on_root
 
 NAME = "run.lock"
 BEAT = 5.0    # seconds
@@ -244,19 +245,16 @@ def held(folder: Path, comm: MPI.Intracomm = MPI.COMM_SELF) -> Iterator[Lock | N
     ------
     ParameterError : on all ranks, if another process holds it
     """
-    error: ParameterError | None = None
     lock: Lock | None = None
     taken = False
     key = folder.resolve()
-    if comm.rank == 0:
-        try:
-            taken = key not in _held
-            lock = _held[key] = Lock(folder) if taken else _held[key]
-        except ParameterError as fault:
-            error = fault
-    error = comm.bcast(error)
-    if error:
-        raise error
+
+    def take() -> None:
+        nonlocal lock, taken
+        taken = key not in _held
+        lock = _held[key] = Lock(folder) if taken else _held[key]
+
+    on_root(comm, take)
     try:
         yield lock
     finally:

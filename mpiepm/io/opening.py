@@ -15,7 +15,6 @@ from pathlib import Path
 import h5py
 
 from mpiepm.core.params import ParameterError
-from mpiepm.grid.domain import Domain
 from mpiepm.io import checksum
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -72,25 +71,16 @@ def open_file(path: Path, kind: str, schemas: Sequence[str], names: Sequence[str
     return file
 
 
-def check(path: Path, kind: str, schemas: Sequence[str], domain: Domain) -> str:
-    """The name of the seal of a file that is as it was written, all of it; arguments like `open_file`. Collective.
+def seal_of(path: Path, kind: str, schemas: Sequence[str]) -> str:
+    """The name of the seal of a file that is as it was written, all of it, "" if it has none; arguments like `open_file`.
 
     Raises
     ------
-    ParameterError : on all ranks, if it is not
+    ParameterError : if it is not
     """
-    name, error = "", None
-    if domain.rank == 0:
-        try:
-            open_file(path, kind, schemas, None).close()
-            sums = checksum.read(path)
-            name = sums.name if sums else ""
-        except ParameterError as fault:
-            error = fault
-    name, error = domain.comm.bcast((name, error))
-    if error:
-        raise error
-    return str(name)
+    open_file(path, kind, schemas, None).close()
+    sums = checksum.read(path)
+    return sums.name if sums else ""
 
 
 def compare(path: Path, names: Sequence[str] | None) -> bool:

@@ -138,3 +138,24 @@ def test_checkpoint_is_read_back_on_another_cut(shared_path: Path) -> None:
             if domain.size == simulation.domain.size:
                 assert all(np.array_equal(fields[k], expected_fields[k]) for k in expected_fields)
     MPI.COMM_WORLD.Barrier()
+
+
+def test_a_checkpoint_is_compared_with_its_checksums_once(shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one rank: all ranks together would read it as often as there are ranks."""
+    params = parse("[model]\ntemperature = 0.1", ["lattice.size=[13, 10]"])
+    simulation = Simulation(Domain(SHAPE), params)
+    header = {"segments": [], "params": params.to_toml(), "history": []}
+    checkpoint.write(shared_path, simulation.domain, 1, simulation.parts, header)
+    compared: list[str] = []
+    damaged = checksum.damaged
+
+    def note(path: Path, sums: checksum.Sums, names: list[str] | None = None) -> list[str]:
+        compared.extend(sums.sums if names is None else names)
+        return damaged(path, sums, names)
+
+    monkeypatch.setattr(checksum, "damaged", note)
+    newest, _ = checkpoint.newest_sound(shared_path, simulation.domain, params)
+    assert newest is not None
+    assert checkpoint.read_header(newest) == header
+    checkpoint.restore(newest, simulation.domain, simulation.parts)
+    assert compared.count("state/stress") == (simulation.domain.rank == 0)

@@ -13,6 +13,8 @@ import pytest
 import xarray
 from archives import contents
 
+from mpiepm.campaign import grid, worker
+from mpiepm.core.exits import FINISHED, UNFINISHED
 from mpiepm.io import lock
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -110,6 +112,77 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
     assert points["L=20/T=0.1/seed=1"]["actual"]["ranks"] == 2
     for point in points.values():
         assert 1 / 3 < point["predicted"]["events"] / point["actual"]["events"] < 3  # small lattices, few events
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_campaign_that_is_interrupted_as_it_begins(
+    ranks: int, file: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The second worker, and mpirun and its ranks, are not yet ready for signals."""
+    file.write_text(f"""
+    [base]
+    run = {{ equilibrate = {{ events_per_site = 3 }}, origins = 400, overlap = 2 }}
+    engine.name = "event"
+    [[grid]]
+    over = {{ L = [32], T = [0.1], seed = 2 }}
+    resources.ranks = {ranks}
+    """)
+    out = tmp_path / "out"
+    process = start(file, out, environment)
+    while not any(out.rglob("params.toml")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    told, errors = process.communicate(timeout=120)
+    assert process.returncode == 75, told + errors
+    assert "FAILED" not in told
+    assert not any(out.rglob("failed.txt"))
+
+
+def test_what_another_process_has_done_or_works_at_is_left_alone(file: Path, tmp_path: Path) -> None:
+    point = grid.read(file, tmp_path / "out").points[0]
+    text = point.params.to_toml()
+    point.folder.mkdir(parents=True)
+    with lock.held(point.folder):
+        code, why = worker._perform(point.folder, text, 1)
+    assert code == UNFINISHED
+    assert why.startswith("in use by process")
+    assert list(point.folder.iterdir()) == []
+    assert worker._perform(point.folder, text, 1) == (FINISHED, "")
+    before = (point.folder / "archive.h5").stat()
+    assert worker._perform(point.folder, text, 1) == (FINISHED, "")
+    assert (point.folder / "archive.h5").stat() == before
+
+
+def test_a_damaged_archive_is_left_out(mpiepm: Run, tmp_path: Path) -> None:
+    file, out = tmp_path / "campaign.toml", tmp_path / "out"
+    file.write_text("""
+    [base]
+    run = { equilibrate = { events_per_site = 3 }, origins = 4 }
+    engine.name = "event"
+    [[grid]]
+    over = { L = [16], run.seed = 2 }
+    set.model.temperature = 0.1
+    [[grid]]
+    over = { L = [16], T = [0.06], seed = [1] }
+    """)
+    assert mpiepm(1, "campaign", "run", file, "--out", out).returncode == 0
+    collected = mpiepm(1, "campaign", "collect", file, "--out", out)
+    assert collected.returncode == 0, collected.stderr
+    states = xarray.open_dataset(out / "results.nc", engine="h5netcdf")
+    assert dict(zip(states.point.values, states.trajectories.values, strict=True)) == {"L=16": 2, "L=16/T=0.06": 1}
+    states.close()
+
+    damaged = out / "L=16" / "T=0.06" / "seed=1" / "archive.h5"
+    damaged.write_bytes(damaged.read_bytes()[:-20000])
+    collected = mpiepm(1, "campaign", "collect", file, "--out", out)
+    assert collected.returncode == 0, collected.stderr
+    assert f"left out: {damaged}: damaged" in collected.stdout
+    report = mpiepm(1, "campaign", "report", file, "--out", out)
+    assert report.returncode == 0, report.stderr
+    entry = json.loads((out / "report.json").read_text())["points"][2]
+    assert (entry["status"], entry["actual"]) == ("finished", None)
+    assert f"{damaged}: damaged" in entry["why"]
 
 
 def test_wrong_files_are_told_in_one_line(file: Path, mpiepm: Run, tmp_path: Path) -> None:

@@ -131,6 +131,31 @@ def test_a_rank_that_hangs(params: Path, environment: dict[str, str], tmp_path: 
     assert " is busy in <string>:6, stuck; rank 0 is waiting in domain.py" in lines[0]
 
 
+def test_a_fault_that_only_one_rank_sees(params: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """A file server may show a checkpoint to one host later than to the other."""
+    process = _start(environment, params, tmp_path / "run", "output.checkpoint_minutes=0.001")
+    while not any((tmp_path / "run").glob("checkpoint-*.h5")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate(timeout=60)
+    program = (
+        "import pathlib, sys\n"
+        "from mpi4py import MPI\n"
+        "from mpiepm import cli\n"
+        "from mpiepm.io import checkpoint\n"
+        "restore = checkpoint.restore\n"
+        "def late(path, domain, parts):\n"
+        "    restore(pathlib.Path('/nowhere') if domain.rank == 1 else path, domain, parts)\n"
+        "checkpoint.restore = late\n"
+        "cli.main(['run', *sys.argv[1:]])\n"
+    )
+    command = ["mpirun", "-n", "2", sys.executable, "-c", program, "--out", str(tmp_path / "run"), "--resume"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 2
+    assert "mpiepm: /nowhere: no such file (rank 1 of 2)\n" in done.stderr
+
+
 def test_a_rank_that_is_killed(params: Path, environment: dict[str, str], tmp_path: Path) -> None:
     process = _start(environment, params, tmp_path / "run")
     os.kill(_pid(process.pid, 1), signal.SIGKILL)

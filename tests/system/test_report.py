@@ -88,7 +88,7 @@ def test_the_page_says_it_all(report: Path) -> None:
     assert str(report.parent) not in page  # it may be given away
 
 
-@pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="NOT TESTED: no chromium to look at the report")
+@pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="NOT TESTED: no chromium, so the report has not been looked at")
 def test_the_page_in_a_browser(report: Path, tmp_path: Path) -> None:
     grounds = set()
     with Browser(tmp_path / "profile") as browser:
@@ -118,7 +118,7 @@ def test_the_page_in_a_browser(report: Path, tmp_path: Path) -> None:
         assert finished[0] == "0/1"
 
 
-@pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="NOT TESTED: no chromium to notice a bad page")
+@pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="NOT TESTED: no chromium, so bad pages may go unnoticed")
 def test_a_page_that_is_not_self_contained_is_noticed(tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text('<body style="width: 2000px"><img src="http://example.org/x.png"><script>throw 1</script>')

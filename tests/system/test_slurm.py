@@ -129,7 +129,7 @@ def test_a_campaign_on_slurm(
     lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert lost.returncode == 2, lost.stdout  # it could submit twice
     slurm("start")
-    # what it began in its last seconds Slurm may begin again, finds it there, and drains the node
+    # a job begun in its last seconds Slurm may begin twice: then it drains the node
     wait(lambda: slurm("resume") or not queue(), 200)
 
     status = campaign("status", "--all")

@@ -7,11 +7,12 @@ import mpiepm
 
 ROOT = Path(mpiepm.__file__).parent
 FLOORS = [
-    "core", "grid", "physics", "engine", "observe", "io", "simulation", "theory", "analysis", "validation", "campaign", "cli",
+    "core", "grid", "physics", "engine", "observe", "io", "simulation", "theory", "analysis", "start", "validation", "campaign",
+    "cli",
 ]
 ROOMS = {
     "progress": "simulation", "warmup": "simulation", "guard": "simulation", "watchdog": "simulation", "launch": "cli",
-    "__main__": "cli", "__init__": "core",
+    "arguments": "cli", "__main__": "cli", "__init__": "core",
 }
 KNOW_MPI = {"grid", "io", "cli", "warmup"}
 THEORY_IMPORTS = {"core", "theory"}

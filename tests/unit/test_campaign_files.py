@@ -51,6 +51,14 @@ def test_points_of_a_grid(tmp_path: Path) -> None:
     assert (large.resources.ranks, large.resources.walltime) == (2, 7200.0)
 
 
+def test_an_axis_may_be_written_by_its_dotted_name(tmp_path: Path) -> None:
+    """Only the seed is averaged over, however it is written."""
+    dotted = FILE.replace("T = [0.02, 0.013, 0.01], seed = 2", "model.temperature = [0.02, 0.013, 0.01], run.seed = 2")
+    assert [p.name for p in read(tmp_path, dotted).points] == [p.name for p in read(tmp_path).points]
+    with pytest.raises(ParameterError, match=r"over.run.seed: is seed, which is given already"):
+        read(tmp_path, FILE.replace("seed = 2", "seed = 2, run.seed = 2"))
+
+
 def test_what_a_grid_sets_lies_over_the_base(tmp_path: Path) -> None:
     text = """
     [base]

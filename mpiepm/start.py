@@ -1,0 +1,119 @@
+"""``mpiepm run``: check everything that was given, hold the directory, and let the simulation run."""
+
+import argparse
+import math
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpiepm import watchdog
+from mpiepm.core.exits import FINISHED, UNFINISHED
+from mpiepm.core.faults import RunError
+from mpiepm.core.limits import Limits, duration, end_of_job
+from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load, parse
+from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks, slabs
+from mpiepm.grid.memory import physical_memory
+from mpiepm.grid.root import on_root
+from mpiepm.io import rundir, space
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+
+class Job(NamedTuple):
+    """What there is to do, as rank 0 has found out for all.
+
+    Attributes
+    ----------
+    text : the parameters;  patience : seconds without progress after which it is given up, see `watchdog.limit`
+    """
+
+    text: str
+    folder: Path
+    resume: bool
+    patience: float
+
+
+def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
+    """The exit code: is the run finished? Its wall time counts from `began`, seconds since 1970. Collective."""
+    memory = physical_memory(comm)
+    limits = Limits()
+    with limits.listening(), ExitStack() as stack:
+
+        def prepare() -> Job:
+            given = began + duration(arguments.walltime) if arguments.walltime else math.inf
+            limits.deadline = min(given, end_of_job())
+            return _prepare(arguments, comm.size, memory, stack)
+
+        job = on_root(comm, prepare)
+        if job.resume and comm.bcast(rundir.is_finished(job.folder)):
+            if comm.rank == 0:
+                rundir.tidy(job.folder)  # it may have been killed between its archive and this
+                print(f"{job.folder}: the run is finished, nothing to resume")
+            return FINISHED
+        finished = perform(job, comm, limits, quiet=arguments.quiet)
+        if finished and comm.rank == 0 and not arguments.quiet:
+            from mpiepm.analysis.table import summary
+
+            print(summary([job.folder]))
+    return FINISHED if finished else UNFINISHED
+
+
+def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> bool:
+    """Begin or resume a run in its directory, which is prepared and held: is it finished? Collective; see `simulation.run`."""
+    from mpiepm import simulation
+    from mpiepm.warmup import compile_in_turn
+
+    params = parse(job.text)
+    compile_in_turn(comm, params)
+    domain = slabs(params, comm)
+    with watchdog.watching(domain, job.folder, job.patience):
+        return simulation.run(domain, params, job.folder, resume=job.resume, quiet=quiet, limits=limits)
+
+
+def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> Job:
+    """Check everything the user gave, then the directory, held until the end of `stack`."""
+    folder = arguments.out
+    if folder is None and arguments.params is None:
+        raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
+    folder = folder or Path("results") / arguments.params.stem
+    params = load(arguments.params, arguments.overrides) if arguments.params else None
+    if params is None and arguments.overrides:
+        raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file")
+    if params is not None:
+        if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
+            from mpiepm.analysis.stationary import resolve_activity
+
+            params = resolve_activity(params)
+        _check_machine(params, ranks, memory)
+        _check_space(params, folder)
+    patience = watchdog.limit()
+    try:
+        if not (arguments.resume and rundir.is_finished(folder)):
+            stack.enter_context(rundir.occupied(folder))
+        params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
+    except RunError:
+        raise
+    except OSError as error:
+        raise ParameterError(f"--out {folder}: {error.strerror}") from None
+    _check_machine(params, ranks, memory)
+    if arguments.params is None:
+        _check_space(params, folder)
+    return Job(params.to_toml(), folder, resume, patience)
+
+
+def _check_machine(params: AnyParameters, ranks: int, memory: int) -> None:
+    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
+    size = list(params.lattice.size)
+    if ranks > (most := most_ranks(params)):
+        given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
+        raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
+    if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
+        given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
+        raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
+
+
+def _check_space(params: AnyParameters, folder: Path) -> None:
+    if warning := space.check(params, folder):
+        print(f"mpiepm: warning: {warning}", file=sys.stderr, flush=True)
