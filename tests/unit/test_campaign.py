@@ -159,10 +159,14 @@ def test_status_and_collected_lists(tmp_path: Path) -> None:
         rundir.plant(point.folder, point.params)
     (second.folder / "failed.txt").write_text("exit code 1 in job 7 on node3\nmpiepm: rank 0 of 2 failed:\nmpiepm: no space\n")
     (third.folder / "run.log").write_text("")
+    (fourth.folder).mkdir()
+    (fourth.folder / "failed.txt").write_text("exit code 1\n-----\n\nmpirun has detected an attempt to run as root.\nmore\n")
     waits, goes = queue.Job("7", "PENDING", "Priority", False), queue.Job("8", "RUNNING", "None", True)
     assert status.of(first).state == "missing"
     assert status.of(second) == status.Status("failed", "exit code 1 in job 7 on node3; mpiepm: no space")
     assert status.of(second, waits) == status.Status("queued", "job 7, Priority")
+    assert status.of(fourth) == status.Status("failed", "exit code 1; mpirun has detected an attempt to run as root.")
+    (fourth.folder / "failed.txt").unlink()
     assert status.of(third).state == "unfinished"
     assert status.of(third, goes) == status.Status("queued", "in job 8")
     assert status.of(fourth, queue.Job("9", "TIMEOUT", "", False)) == status.Status("missing", "job 9 TIMEOUT")
