@@ -20,7 +20,7 @@ def forget(folder: Path) -> None:
 
 
 def reason(folder: Path) -> str | None:
-    """Why the run failed: the first line, and what mpiepm itself said last, else the launcher first; None if it has not failed."""
+    """Why the run failed: the first line, and what mpiepm said last or a launcher first; None if it has not failed."""
     try:
         lines = (folder / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
