@@ -118,7 +118,7 @@ def test_the_page_in_a_browser(report: Path, tmp_path: Path) -> None:
         assert finished[0] == "0/1"
 
 
-@pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="NOT TESTED: no chromium, so that a bad page is noticed has not been checked")
+@pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="NOT TESTED: no chromium, that a bad page is noticed")
 def test_a_page_that_is_not_self_contained_is_noticed(tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text('<body style="width: 2000px"><img src="http://example.org/x.png"><script>throw 1</script>')
