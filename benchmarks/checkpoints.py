@@ -69,7 +69,7 @@ def main() -> None:
         seconds, seal, size = measure(case, a.length, Path(name))
         if COMM.rank == 0:
             share, sealing = (100 * s / MINUTE for s in (seconds, seal))
-            print(f"{case:8s} {size / 1e6:4.0f} MB {seconds:6.3f} s: {share:.2f} % of a minute, seal {sealing:.2f} %", flush=True)
+            print(f"{case:8s} {size / 1e6:4.0f} MB {seconds:6.3f} s: {share:.2f} % of a minute, seal {sealing:.2f}", flush=True)
             for path in sorted(Path(name).rglob("*"), reverse=True):
                 path.rmdir() if path.is_dir() else path.unlink()
             Path(name).rmdir()

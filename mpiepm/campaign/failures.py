@@ -20,10 +20,12 @@ def forget(folder: Path) -> None:
 
 
 def reason(folder: Path) -> str | None:
-    """Why the run failed: the first line, and what mpiepm itself said last, if it did; None if it has not failed."""
+    """Why the run failed: the first line, and what mpiepm said last or a launcher first; None if it has not failed."""
     try:
         lines = (folder / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     own = [line for line in lines[1:] if line.startswith("mpiepm: ")]
+    if lines and lines[0].startswith("exit code") and not own:  # which alone tells nothing
+        own = [line.strip() for line in lines[1:] if any(map(str.isalpha, line))][:1]
     return "; ".join([*lines[:1], *own[-1:]]) or "unknown"

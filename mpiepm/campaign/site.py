@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from mpiepm.campaign.speed import Machine
-from mpiepm.core.params import load_toml, validated
+from mpiepm.core.params import ParameterError, load_toml, validated
 from mpiepm.core.sections import Positive, Section
 
 Count = Annotated[int, Field(ge=1)]
@@ -36,8 +36,18 @@ class Site(Section):
         return Machine(self.name, tuple(sorted(self.factors.items()))) if self.factors else None
 
     def folder(self, campaign: str) -> Path | None:
-        """Where a campaign lies on scratch."""
-        return Path(os.path.expandvars(self.scratch)) / campaign if self.scratch else None
+        """Where a campaign lies on scratch.
+
+        Raises
+        ------
+        ParameterError : if the folder has a variable in it that is not set
+        """
+        if self.scratch is None:
+            return None
+        folder = os.path.expandvars(self.scratch)
+        if "$" in folder:
+            raise ParameterError(f"scratch = {self.scratch!r} of {self.name}: a variable in it is not set; give --out")
+        return Path(folder) / campaign
 
 
 def load(path: Path) -> Site:

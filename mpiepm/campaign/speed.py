@@ -5,12 +5,13 @@ or slower by one factor for each engine, which `mpiepm campaign plan --measure` 
 
 Split engine, seconds per event of a lattice of N sites on P ranks (near, flush, k and w fitted to benchmarks/split_engine.py):
 
-    t = (near(N / P) + k) / P                              events of a rank's own strips, and kicks across their edges
-      + (flush(N / P) N / P + 12 N / (P B) + 3 a P) / n    far field: transforms and bounds, Alltoallv of 12 N bytes in all
-      + (w + 6 a log2 P) (1 - exp(-m)) / m                 windows: Python; collectives and messages to neighbours
+    t = (near(N / P, R) + k) / P                              events of a rank's own strips, and kicks across their edges
+      + (flush(N / P) N / P + 12 N / (P B) + 3 a P) min(1/n, v)   far field: transforms and bounds, Alltoallv of 12 N bytes
+      + (w + 6 a log2 P) v                                    windows: Python; collectives and messages to neighbours
 
-n = N (far_tolerance T)^2 / (<drop^2> variance) events between two far fields, m = N Gamma window events in a window;
-empty windows cost nothing. Bandwidth B and latency a of the network are assumptions.
+n = N (far_tolerance T)^2 / (<drop^2> 0.392 / (R + 1/2)^2) events between two far fields, of which there is at most one in
+a window; v = (1 - exp(-m)) / m windows per event, m = N Gamma window: empty windows cost nothing. Bandwidth B and latency a
+of the network are assumptions. `near` is that of R = 16, and 1.5 ns more for each site more within the radius R.
 """
 
 import math
@@ -30,7 +31,8 @@ _ISOLATED = 2.5 * US            # per event without elasticity
 _NEAR = (0.378, -2.99)          # us per event, a line in log2 of the sites of a rank
 _FLUSH = (1.54, -11.0)          # ns per site of a rank, likewise
 _KICKS, _WINDOW = 0.62 * US, (28.0 * US, 227.0 * US)  # of a window: on one rank, on more
-_SQUARE = 1.6 * 1.44e-3         # <drop^2> times the variance of the far kernel
+_SQUARE = 1.6 * 0.392           # <drop^2> times the variance of the far kernel, times (radius + 1/2)^2
+_KICK = 1.5e-3                  # us per event and site within the radius
 _DOUBLING = 0.92                # efficiency of sweep and step for every doubling of the ranks
 _LAG, _MAP = 40.0 * NS, 150.0 * NS  # per site: P, series, histogram, correlations at a lag; S4 or clusters of a map
 
@@ -64,7 +66,7 @@ def per_event(params: Parameters, ranks: int, yield_time: float) -> float:
         return _ISOLATED / ranks + _EVENT_COLLECTIVE * math.log2(ranks)
     if isinstance(engine, Event):
         return _exact(math.sqrt(sites)) / ranks + _EVENT_COLLECTIVE * math.log2(ranks)
-    return sum(split_parts(sites, ranks, params.model.temperature, yield_time, engine.far_tolerance, engine.window).values())
+    return sum(split_parts(sites, ranks, params.model.temperature, yield_time, engine).values())
 
 
 def _exact(length: float) -> float:
@@ -74,18 +76,18 @@ def _exact(length: float) -> float:
     return US * math.exp(float(np.interp(x, known, cost)) + 2.0 * max(x - float(known[-1]), 0.0))
 
 
-def split_parts(
-    sites: int, ranks: int, temperature: float, yield_time: float, far_tolerance: float = 0.2, window: float = 1.0
-) -> dict[str, float]:
+def split_parts(sites: int, ranks: int, temperature: float, yield_time: float, engine: Split) -> dict[str, float]:
     """Seconds per event of the split engine: near, far, exchange, windows."""
     own = sites / ranks
-    flushes = _SQUARE / (sites * (far_tolerance * temperature) ** 2)  # per event
-    m = sites * window / yield_time
+    m = sites * engine.window / yield_time
     windows = -math.expm1(-m) / m  # per event
+    waiting = _SQUARE / (sites * (engine.far_tolerance * temperature * (engine.radius + 0.5)) ** 2)
+    flushes = min(waiting, windows)  # per event
+    near = max(_line(_NEAR, own), 1.0) + _KICK * ((2 * engine.radius + 1) ** 2 - (2 * Split().radius + 1) ** 2)
     message = 0.0 if ranks == 1 else 12.0 * own / BANDWIDTH + 3.0 * LATENCY * ranks
     collectives = 0.0 if ranks <= 2 else 6.0 * LATENCY * math.log2(ranks)  # of two ranks: measured, in _WINDOW
     return {
-        "near": (US * max(_line(_NEAR, own), 1.0) + _KICKS) / ranks,
+        "near": (US * max(near, 0.5) + _KICKS) / ranks,
         "far": NS * max(_line(_FLUSH, own), 5.0) * own * flushes,
         "exchange": message * flushes,
         "windows": (_WINDOW[ranks > 1] + collectives) * windows,

@@ -63,11 +63,13 @@ def demand(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost]
     """What is to be done: core-hours and disk as predicted, and the jobs that it would be under Slurm."""
     hours = sum(predicted[point.name].core_hours for point in todo)
     kept = sum(predicted[point.name].archive for point in campaign.points)
-    largest = max((predicted[point.name].disk for point in todo), default=0)
+    if not todo:
+        return f"to do: nothing; all archives {size(kept)}"
+    largest = max(predicted[point.name].disk for point in todo)
     return (
         f"to do: {len(todo)} runs, {hours:.4g} core-hours; all archives {size(kept)}, a run up to {size(largest)} at work\n"
         f"under Slurm: {sum(batch.jobs for batch in wanted)} jobs in {len(wanted)} calls of sbatch, "
-        f"the largest on {max((batch.cores for batch in wanted), default=0)} cores"
+        f"the largest on {max(batch.cores for batch in wanted)} cores"
     )
 
 

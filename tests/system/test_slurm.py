@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -129,8 +130,7 @@ def test_a_campaign_on_slurm(
     lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert lost.returncode == 2, lost.stdout  # it could submit twice
     slurm("start")
-    # a job begun in its last seconds Slurm may begin twice: then it drains the node
-    wait(lambda: slurm("resume") or not queue(), 200)
+    wait(lambda: slurm("resume") or not queue(), 200)  # Slurm drains a node where it began a job twice
 
     status = campaign("status", "--all")
     for path in sorted(point.parent for point in out.rglob("params.toml")):
@@ -150,3 +150,34 @@ def test_a_campaign_on_slurm(
         assert contents(out / path) == contents(here / path)
     assert len(read(out / LONG[2]).history) > 1
     assert json.loads((out / "campaign.json").read_text())["total"]["finished"] == 9
+
+
+def test_templates_by_hand(slurm: Callable[[str], None], environment: dict[str, str], tmp_path: Path) -> None:
+    """An array over parameter files, the same packed into one job, and a look at both afterwards; one of the files is wrong."""
+    for name, key in (("good", "origins"), ("bad", "orgins")):
+        (tmp_path / f"{name}.toml").write_text(
+            f'model.temperature = 0.1\nlattice.size = [16, 16]\nengine.name = "event"\nrun.{key} = 2\n'
+        )
+    variables = {**environment, "MPIEPM_BIN": str(Path(sys.executable).parent), "MPIEPM": str(SANDBOX.parents[2])}
+
+    def sbatch(template: str, *options: str, **more: str) -> str:
+        command = ["sbatch", "--parsable", f"--output={tmp_path}/{template}.out", *options, f"slurm/{template}.sbatch"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=SANDBOX.parents[2],
+                              env={**variables, **more})  # fmt: skip
+        return done.stdout.strip()
+
+    jobs = []
+    for template, options in (("array", ("--array=1-2", "--ntasks=1")), ("packed", ("--ntasks=2",))):
+        lines = [f"{tmp_path}/{template}/{name}\t{tmp_path}/{name}.toml" for name in ("bad", "good")]
+        (tmp_path / f"{template}.txt").write_text("\n".join(lines))
+        jobs.append(sbatch(template, *options, "--time=10", LIST=f"{tmp_path}/{template}.txt"))
+    command = f"mpiepm verify {tmp_path}/array/good {tmp_path}/packed/good && echo both are sound"
+    sbatch("finish", f"--dependency=afterany:{':'.join(jobs)}", COMMAND=command)
+    told = tmp_path / "finish.out"
+    deadline = time.monotonic() + 150
+    while not (told.exists() and "both are sound" in told.read_text()):
+        assert time.monotonic() < deadline, [path.read_text() for path in tmp_path.glob("*.out")]
+        time.sleep(0.5)
+    for template in ("array", "packed"):
+        assert "run.orgins: unknown key" in (tmp_path / template / "bad" / "failed.txt").read_text()
+        assert not (tmp_path / template / "bad" / "params.toml").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mpiepm.campaign import command, cost, grid, queue, status, submit, values
+from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, values
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.speed import Machine, split_parts
 from mpiepm.core.params import ParameterError, Parameters, from_values
@@ -167,10 +167,14 @@ def test_status_and_collected_lists(tmp_path: Path) -> None:
         rundir.plant(point.folder, point.params)
     (second.folder / "failed.txt").write_text("exit code 1 in job 7 on node3\nmpiepm: rank 0 of 2 failed:\nmpiepm: no space\n")
     (third.folder / "run.log").write_text("")
+    (fourth.folder).mkdir()
+    (fourth.folder / "failed.txt").write_text("exit code 1\n-----\n\nmpirun has detected an attempt to run as root.\nmore\n")
     waits, goes = queue.Job("7", "PENDING", "Priority", False), queue.Job("8", "RUNNING", "None", True)
     assert status.of(first).state == "missing"
     assert status.of(second) == status.Status("failed", "exit code 1 in job 7 on node3; mpiepm: no space")
     assert status.of(second, waits) == status.Status("queued", "job 7, Priority")
+    assert status.of(fourth) == status.Status("failed", "exit code 1; mpirun has detected an attempt to run as root.")
+    (fourth.folder / "failed.txt").unlink()
     assert status.of(third).state == "unfinished"
     assert status.of(third, goes) == status.Status("queued", "in job 8")
     assert status.of(fourth, queue.Job("9", "TIMEOUT", "", False)) == status.Status("missing", "job 9 TIMEOUT")
@@ -205,14 +209,38 @@ def test_predicted_events_are_those_of_the_paper() -> None:
 
 
 def test_split_engine_on_many_ranks() -> None:
-    one, many = (sum(split_parts(16384**2, ranks, 0.02, 1652.0).values()) for ranks in (1, 256))
+    one, many = (sum(split_parts(16384**2, ranks, 0.02, 1652.0, Split()).values()) for ranks in (1, 256))
     assert 5e-6 < one < 20e-6
     assert 0.5 < one / many / 256 < 1.6
 
 
-def test_the_campaigns_of_the_repository_are_sound(tmp_path: Path) -> None:
-    for path in (*ROOT.glob("run/*/campaign.toml"), *ROOT.glob("run/*/study.toml"), *ROOT.glob("run/*/small.toml")):
-        campaign = grid.read(path, tmp_path / "none")
-        assert len({point.folder for point in campaign.points}) == len(campaign.points)
+def test_split_engine_with_another_radius_or_at_high_activity() -> None:
+    """Microseconds per event at L = 512 on one core, measured (CPU time; the core did other work as well)."""
+    for radius, temperature, yield_time, there in (
+        (8, 0.02, 1652.0, 12.9), (16, 0.02, 1652.0, 8.2), (24, 0.02, 1652.0, 8.3), (32, 0.02, 1652.0, 11.3),
+        (8, 0.04, 58.9, 4.4), (16, 0.04, 58.9, 5.3),
+    ):  # fmt: skip
+        predicted = sum(split_parts(512**2, 1, temperature, yield_time, Split(radius=radius)).values())
+        assert 1e6 * predicted == pytest.approx(there, rel=0.25)
+
+
+CAMPAIGNS = [path for name in ("campaign", "study", "small") for path in ROOT.glob(f"run/*/{name}.toml")]
+
+
+@pytest.mark.parametrize("path", CAMPAIGNS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_campaigns_of_the_repository_can_be_planned(path: Path, tmp_path: Path) -> None:
+    campaign = grid.read(path, tmp_path / "none")
+    assert len({point.folder for point in campaign.points}) == len(campaign.points)
+    predicted, statuses = command.costs(campaign, Machine()), status.survey(campaign, {})
+    assert {there.state for there in statuses.values()} == {"missing"}
+    wanted = submit.batches(campaign, campaign.points, predicted, campaign.site, 1000)
+    assert sum(len(batch.points) for batch in wanted) == len(campaign.points)
+    told = tables.plan(campaign, predicted, statuses) + tables.demand(campaign, campaign.points, predicted, wanted)
+    assert f"to do: {len(campaign.points)} runs" in told
+    assert all(0 < cost.seconds < 40 * 86400 for cost in predicted.values())
+
+
+def test_all_campaigns_of_the_repository_are_here() -> None:
+    assert {path.parent.name for path in CAMPAIGNS} >= {"ozawa_biroli_2023", "finite_size_scaling", "large_lattices"}
     assert shutil.which("bash")
     assert grid.load_site(ROOT / "slurm" / "sites" / "example.toml").launcher == "srun --mpi=pmix"
