@@ -50,7 +50,8 @@ class Step:
         if abs(self.deviation) > DOUBTFUL:
             return f"doubtful{short}"
         if np.isfinite(self.deviation):
-            return f"agrees within {200 * self.ratio.error / self.ratio.value:.2g} %{short}"
+            hidden = float(f"{200 * self.ratio.error / self.ratio.value:.2g}")
+            return f"agrees within {hidden:g} %{short}"
         return f"largest{short}" if not np.isfinite(self.larger) else f"unknown{short}"
 
 

@@ -52,7 +52,7 @@ def _line(table: xarray.Dataset, quantity: str, step: scaling.Step) -> str:
 def describe(best: Collapse) -> str:
     """In one line: exponents, quality, and over what."""
     exponents = ", ".join(f"{name.replace('inverse_nu', '1/nu')} = {estimate}" for name, estimate in best.parameters.items())
-    if "a" in best.parameters:
+    if "a" in best.parameters and np.isfinite(best.gamma.value):
         exponents += f", a nu = {best.gamma}"
     verdict = "collapse" if best.holds else "NO COLLAPSE"
     hottest, total = best.points.temperature.max(), len(best.points.value)

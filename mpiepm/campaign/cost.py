@@ -18,7 +18,6 @@ from mpiepm.campaign.speed import Machine
 from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.io import space
-from mpiepm.theory import noninteracting
 
 # T; ln(1/Gamma) at L = 64 and from L = 128 on; tau_alpha Gamma
 _MEASURED = np.array([
@@ -89,6 +88,8 @@ def inverse_yield_rate(params: Parameters) -> float:
 
 @cache
 def _isolated(temperature: float) -> float:
+    from mpiepm.theory import noninteracting  # a third of a second, for scipy.integrate
+
     return float(noninteracting.inverse_yield_rate(temperature))
 
 
