@@ -19,7 +19,8 @@ from mpiepm import guard, watchdog
 from mpiepm.core import alive
 from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
-from mpiepm.simulation import HEARTBEAT, Simulation
+from mpiepm.pulse import HEARTBEAT
+from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD
 CASES = {

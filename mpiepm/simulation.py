@@ -1,4 +1,4 @@
-"""Assemble a run and run it: the loop fits on one screen."""
+"""A run: its phases, its steps, and the loop, which fits on one screen."""
 
 import json
 import math
@@ -9,44 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm import guard
+from mpiepm import assembly, guard
 from mpiepm.core import alive
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
-from mpiepm.core.schedule import Every, LogSpaced, Schedule, due
-from mpiepm.core.sections import Auto, Event, Split
-from mpiepm.core.streams import Stream
+from mpiepm.core.params import AnyParameters, FerreroParameters
+from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
-from mpiepm.engine.base import Engine
-from mpiepm.engine.event import EventEngine
-from mpiepm.engine.extremal import ExtremalEngine
-from mpiepm.engine.split import SplitEngine
 from mpiepm.engine.step import StepEngine
-from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.rng import standard_normal
 from mpiepm.io import checkpoint, lock, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import stretch
-from mpiepm.observe.activity import ActivitySeries
-from mpiepm.observe.avalanches import Avalanches
-from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record
-from mpiepm.observe.clusters import Clusters
-from mpiepm.observe.correlations import Correlations
-from mpiepm.observe.event_counts import EventCounts
-from mpiepm.observe.four_point import FourPoint
-from mpiepm.observe.histogram import StressHistogram
+from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
-from mpiepm.observe.series import Origins, Series
-from mpiepm.observe.snapshots import Snapshots
-from mpiepm.observe.tracers import Trajectories
-from mpiepm.observe.waiting_times import WaitingTimes
-from mpiepm.physics.state import State
 from mpiepm.progress import Progress
+from mpiepm.pulse import Pulse
 
 EQUILIBRATION_STOPS = LogSpaced(0.1, 16)  # when the run asks whether it is over: not a matter of what is observed
-HEARTBEAT = 1.0  # seconds of wall clock between looks at the clock, roughly
 
 
 @dataclass
@@ -84,92 +64,19 @@ class Phases:
         self.history = [(time, events) for time, events in self.history]  # JSON knows no tuples
 
 
-def _initial_state(domain: Domain, params: AnyParameters) -> State:
-    """Where a run begins: Gaussian stress (EPM-Q), or none, with all sites at rest."""
-    if isinstance(params, FerreroParameters):
-        fields = np.zeros((2, *domain.local_shape))
-        return State(fields[0], fields[1], active=np.zeros(domain.local_shape, np.int8))
-    stress = standard_normal(params.run.seed, Stream.INITIAL_STRESS, domain.first_row, domain.local_shape)
-    return State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
-
-
-def _engine(domain: Domain, params: AnyParameters, state: State) -> Engine:
-    """The engine that the parameters name."""
-    if isinstance(params, FerreroParameters):
-        return StepEngine(domain, params, state)
-    if isinstance(params.engine, Event):
-        return ExtremalEngine(domain, params) if params.engine.dynamics == "extremal" else EventEngine(domain, params, state)
-    if isinstance(params.engine, Split):
-        return SplitEngine(domain, params, state)
-    if isinstance(params.engine, Auto):
-        return AutoEngine(domain, params, state)
-    return SweepEngine(domain, params)
-
-
-def observers(domain: Domain, params: Parameters) -> list[Observer]:
-    """The observers that the parameters ask for; those that look at the maps of Persistence come after it. Collective."""
-    output, overlap = params.output, params.run.overlap
-    lags = LogSpaced(output.lags.first, output.lags.per_decade)
-    persistence = Persistence(domain, lags, overlap=overlap, store_maps=output.first_event_maps)
-    found: list[Observer] = [
-        persistence,
-        Origins(),
-        Series(domain, lags),
-        StressHistogram(domain, lags, output.histogram.bins, output.histogram.limit),
-    ]
-    if output.snapshots:
-        found.append(Snapshots(output.snapshots, output.snapshot_origins, persistence))
-    if output.correlations:
-        found.append(Correlations(domain, lags, overlap=overlap, wave_number=output.correlations.wave_number))
-    if output.four_point:
-        found.append(FourPoint(domain, LogSpaced(output.lags.first, output.four_point.per_decade), persistence))
-    if output.clusters:
-        found.append(Clusters(domain, LogSpaced(output.lags.first, output.clusters.per_decade), persistence))
-    if output.avalanches:
-        found.append(Avalanches(domain, output.avalanches.gaps, output.avalanches.thresholds))
-    if output.waiting_times:
-        found.append(WaitingTimes(domain))
-    if output.event_counts:
-        found.append(EventCounts(domain))
-    return found
-
-
-def stationary_observers(domain: Domain, params: FerreroParameters, engine: StepEngine) -> list[Observer]:
-    """The observers of one long stationary run. Collective."""
-    output, often = params.output, Every(params.output.interval)
-    found: list[Observer] = [
-        Origins(),
-        ActivitySeries(domain, often, params.engine.time_step),
-        StressHistogram(domain, often, output.histogram.bins, output.histogram.limit),
-    ]
-    if output.snapshots:
-        found.append(Snapshots(output.snapshots, 1, None))
-    if output.correlations:  # lags are rounded up to steps of 0.1 tau or so: none much shorter than 1
-        found.append(Correlations(domain, LogSpaced(1.0, 16), overlap=1, wave_number=output.correlations.wave_number))
-    if output.waiting_times:
-        found.append(WaitingTimes(domain))
-    if output.event_counts:
-        found.append(EventCounts(domain))
-    if params.tracers and engine.tracers:
-        frames = params.tracers.frames
-        schedule: Schedule = LogSpaced(frames.first, frames.per_decade) if frames else Every(params.tracers.interval or 1.0)
-        found.append(Trajectories(engine.tracers, schedule))
-    return found
-
-
 class Simulation:
     """One run on the ranks of `domain`: state, engine, observers. Construction is collective and touches no file."""
 
     def __init__(self, domain: Domain, params: AnyParameters) -> None:
         self.domain, self.params = domain, params
-        self.state = _initial_state(domain, params)
-        self.engine = _engine(domain, params, self.state)
+        self.state = assembly.initial_state(domain, params)
+        self.engine = assembly.engine(domain, params, self.state)
         self.phases = Phases()
         if isinstance(params, FerreroParameters):
             assert isinstance(self.engine, StepEngine)
-            self.observers = stationary_observers(domain, params, self.engine)
+            self.observers = assembly.stationary_observers(domain, params, self.engine)
         else:
-            self.observers = observers(domain, params)
+            self.observers = assembly.observers(domain, params)
         self.persistence = next((o for o in self.observers if isinstance(o, Persistence)), None)
 
     @property
@@ -339,45 +246,6 @@ def run(
         _finish(simulation, archive, folder, history)
         progress.finish()
     return True
-
-
-class Pulse:
-    """The clocks of a run. They differ from rank to rank, decisions must not: the first rank's counts.
-
-    Attributes
-    ----------
-    pace : sweeps that take about one heartbeat, at first a guess that is too short
-    unsaved : seconds since the last checkpoint, as all ranks have agreed; inf as long as there is a deadline and none is
-        written yet, for then nobody knows how long one takes
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self.pace, self.unsaved = 0.01, 0.0
-        self._limits = limits
-        self._started = time.monotonic()
-        self._saved = self._started if limits.deadline == math.inf else -math.inf
-        self._checkpoint = 0.0  # seconds that the last one took
-        self._now = self._started
-
-    @property
-    def wall_time(self) -> float:
-        """Seconds since the start."""
-        return round(time.monotonic() - self._started, 3)
-
-    def agree(self, domain: Domain, advanced: float, took: float) -> str:
-        """After a step: the new pace, and why the run must end now, "" if it need not. Collective."""
-        if advanced > 0:
-            self.pace = min(advanced * HEARTBEAT / max(took, 1e-6), 10 * self.pace)
-        self._now = time.monotonic()
-        mine = self.pace, self._now - self._saved, self._limits.reason(self._checkpoint, took)
-        everyone = domain.comm.allgather(mine)
-        self.pace, self.unsaved, _ = everyone[0]
-        return next((reason for _, _, reason in everyone if reason), "")
-
-    def saved(self) -> None:
-        """What happened since `agree` was a checkpoint."""
-        self._saved = time.monotonic()
-        self._checkpoint = self._saved - self._now
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
