@@ -1,10 +1,9 @@
-"""What the guards cost, as a share of the run time: the look at all sites after every step, and the watchdog's thread.
+"""What the guards cost, as a share of the run time: the looks at all sites, and the watchdog's thread.
 
     python benchmarks/guards.py [--length 256] [--seconds 20]
     mpirun -n 2 python benchmarks/guards.py --length 1024
 
-Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run (most stops of the
-log-spaced lags) and of an origin. Signs of life: one call for each batch of events.
+Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run, where they are short. Signs of life: one call for each batch of events.
 Thread: time that it has used, by its own clock.
 """
 
@@ -17,9 +16,10 @@ from mpi4py import MPI
 
 from mpiepm import guard, watchdog
 from mpiepm.core import alive
+from mpiepm.core.limits import Limits
 from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
-from mpiepm.pulse import HEARTBEAT
+from mpiepm.pulse import Pulse
 from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD
@@ -39,18 +39,19 @@ def share(case: str, length: int, seconds: float) -> tuple[float, int, float]:
     simulation.rehearse()
     simulation = Simulation(slabs(params), params)
     guard.check(simulation)
-    steps = looks = 0.0
-    pace, number, signs = 1.0, 0, alive.signs.count
+    pulse, steps, looks, number, signs = Pulse(Limits()), 0.0, 0.0, 0, alive.signs.count
     while COMM.bcast(steps < seconds):
         before, clock = simulation.state.time, time.perf_counter()
-        simulation.step(before + pace, lambda name, value: None)
-        middle = time.perf_counter()
-        guard.check(simulation)
-        took = middle - clock
+        simulation.step(before + pulse.pace, lambda name, value: None)
+        took = time.perf_counter() - clock
+        pulse.agree(simulation.domain, simulation.state.time - before, took)
         steps += took
-        looks += time.perf_counter() - middle
-        number += 1
-        pace = COMM.bcast(min((simulation.state.time - before) * HEARTBEAT / max(took, 1e-6), 10 * pace))
+        if pulse.look:
+            clock = time.perf_counter()
+            guard.check(simulation)
+            pulse.looked()
+            looks += time.perf_counter() - clock
+            number += 1
     signs = alive.signs.count - signs
     began = time.perf_counter()
     for _ in range(100_000):

@@ -228,13 +228,16 @@ def run(
             progress.update()
             if held:
                 held.check()
-            guard.check(simulation)
+            saving = not simulation.finished and (reason or pulse.unsaved >= 60 * params.output.checkpoint_minutes)
+            if pulse.look or saving or simulation.finished:
+                guard.check(simulation)
+                pulse.looked()
             if simulation.engine_chosen and "engine" not in history[-1]:
                 history[-1]["engine"] = simulation.engine_chosen
                 progress.say(f"engine {simulation.engine_chosen}")
             if archive.full:
                 archive.flush()
-            if not simulation.finished and (reason or pulse.unsaved >= 60 * params.output.checkpoint_minutes):
+            if saving:
                 history[-1]["wall_time"] = pulse.wall_time
                 _save(simulation, archive, folder, history)
                 pulse.saved()

@@ -10,6 +10,7 @@ Approximations, and nothing else: the far field lags, kicks across edges wait, a
 """
 
 import math
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -164,7 +165,7 @@ class SplitEngine:
             "end": self._end,
             "squares": self._squares,
             "window_squares": int(self.domain.sum_counts(self._own_squares)),
-            "crossing": [row for part in self.domain.comm.allgather(crossing.tolist()) for row in part],
+            "crossing": b64encode(self.domain.gather(crossing).astype("<f8").tobytes()).decode(),
         }
         clock = np.repeat(self._clock, np.diff(self._edges))
         columns = (self._clocks.remaining, self._clocks.draws.astype(float), self._far.uniform, clock)
@@ -178,7 +179,7 @@ class SplitEngine:
         """Undo `save`."""
         self._end, self._squares = scalars["end"], scalars["squares"]
         self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
-        crossing = np.array(scalars["crossing"]).reshape(-1, 5)
+        crossing = np.frombuffer(b64decode(scalars["crossing"]), "<f8").reshape(-1, 5)
         own = (crossing[:, 1] >= self.domain.first_row) & (crossing[:, 1] < self.domain.rows.stop)
         self._crossing = [crossing[own]] if len(self._all_edges) > 2 else []
         self._clocks.limit[:] = fields["limit"]

@@ -21,7 +21,7 @@ from mpiepm.io.disk import together
 from mpiepm.io.hdf5 import Dataset
 from mpiepm.io.opening import open_file, seal_of
 
-SCHEMA = "mpiepm checkpoint 2"
+SCHEMA = "mpiepm checkpoint 3"
 READABLE = (SCHEMA,)
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{6,})\.h5")

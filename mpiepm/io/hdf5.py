@@ -111,6 +111,9 @@ def _bytes(datasets: Mapping[str, Dataset], lattice: tuple[int, int]) -> int:
     return sum(math.prod(_shape(d, lattice)) * types[name].itemsize for name, d in datasets.items())
 
 
+_PIECE = 1 << 20  # bytes written at once: Linux takes several times as long for a file in pieces of 32 MB
+
+
 class _Remembering(io.FileIO):
     """A file that HDF5 writes to, which keeps its first error until `finish` and lets HDF5 believe that all is well.
 
@@ -125,7 +128,7 @@ class _Remembering(io.FileIO):
         size = len(rest)
         try:
             while self._error is None and len(rest):
-                rest = rest[super().write(rest) :]
+                rest = rest[super().write(rest[:_PIECE]) :]
         except OSError as error:
             self._error = error
         return size
@@ -204,8 +207,10 @@ def _write_parallel(path: Path, domain: Domain, distributed: Mapping[str, Datase
             first, last = dataset.cut(domain)[domain.rank : domain.rank + 2]
             for k, slab in enumerate(dataset.slabs):
                 rows = slab() if callable(slab) else slab
-                with alive.deaf():
-                    target[k, first:last] = rows
+                step = max(1, _PIECE // max(rows[:1].nbytes, 1))
+                for row in range(0, last - first, step):
+                    with alive.deaf():
+                        target[k, first + row : min(first + row + step, last)] = rows[row : row + step]
     except Exception as error:
         fault = error
     domain.comm.Barrier()  # here others can run while we wait for a slow rank, in HDF5 they cannot
