@@ -8,6 +8,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpiepm.core.amounts import in_time
 from mpiepm.core.params import FerreroParameters
 from mpiepm.io.disk import numbers
 from mpiepm.observe.base import EQUILIBRATION
@@ -85,7 +86,7 @@ class Progress:
         where = "equilibrating" if self._simulation.phases.origin == EQUILIBRATION else "stationary"
         total = (run.equilibrate.time or 0.0) + (run.origin_duration or 0.0)
         speed = (time - self._first_time) / max(now - self._start, 1e-9)
-        remaining = _duration(max(total - time, 0.0) / speed) if speed > 0 else "?"
+        remaining = in_time(max(total - time, 0.0) / speed) if speed > 0 else "?"
         return f"{where}, t = {time:.6g} of {total:.6g}, {state.events} events, about {remaining} left"
 
     def _status(self, now: float) -> str:
@@ -109,7 +110,7 @@ class Progress:
         left = (phases - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
         if origin == EQUILIBRATION and run.equilibrate.events_per_site is not None:
             left += run.equilibrate.events_per_site * sites - state.events
-        remaining = _duration(max(left, 0.0) / speed) if speed > 0 else "?"
+        remaining = in_time(max(left, 0.0) / speed) if speed > 0 else "?"
         return f"{where}, {speed:.3g} events/s, about {remaining} left"
 
     def update(self) -> None:
@@ -140,11 +141,3 @@ class Progress:
         """The run is complete."""
         self._clear()
         self.say(f"finished: {self._simulation.state.events} events")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"

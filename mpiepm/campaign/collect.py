@@ -18,6 +18,7 @@ from mpiepm.campaign.status import Status
 from mpiepm.campaign.tables import state_point
 from mpiepm.core.params import ParameterError
 from mpiepm.io import archive
+from mpiepm.io.disk import write_text
 
 RESULTS, TABLE, SUMMARY = "results.nc", "results.csv", "campaign.json"
 
@@ -38,7 +39,7 @@ def collect(campaign: Campaign, predicted: dict[str, Cost], statuses: dict[str, 
             for name in (RESULTS, TABLE):
                 save(states, campaign.out / name)
             yield f"{campaign.out / RESULTS}, {TABLE}: {states.sizes['state']} state points"
-        (campaign.out / SUMMARY).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        write_text(campaign.out / SUMMARY, json.dumps(told, indent=1) + "\n")
     except OSError as error:
         raise ParameterError(f"{campaign.out}: cannot be written: {error}") from None
     total = told["total"]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Point
 from mpiepm.campaign.local import work
-from mpiepm.campaign.tables import duration, table
+from mpiepm.campaign.tables import table
+from mpiepm.core.amounts import in_time
 from mpiepm.core.exits import FINISHED, UNFINISHED
 
 
@@ -22,9 +23,9 @@ def show(todo: Sequence[Point], predicted: dict[str, Cost], cores: int) -> None:
             display.started(point)
         else:
             display.ended(point, outcome.seconds, finished=outcome.code == FINISHED)
-            took = duration(outcome.seconds)
+            took = in_time(outcome.seconds)
             if outcome.code == FINISHED:
-                said = f"{took} (predicted {duration(predicted[point.name].seconds)})"
+                said = f"{took} (predicted {in_time(predicted[point.name].seconds)})"
             elif outcome.code == UNFINISHED:
                 said = outcome.why or f"interrupted after {took}"
             else:
@@ -61,7 +62,7 @@ class Display:
         now, factor = time.monotonic(), self._took / self._done if self._done > 0 else 1.0
         left = sum(self._hours(name) * factor for name in self._waiting)
         left += sum(max(self._hours(name) * factor - (now - since) / 3600.0, 0.0) for name, since in self._running.items())
-        return f"{len(self._waiting) + len(self._running)} left, about {duration(3600.0 * left / self._cores)}"
+        return f"{len(self._waiting) + len(self._running)} left, about {in_time(3600.0 * left / self._cores)}"
 
     def _hours(self, name: str) -> float:
         return self._predicted[name].core_hours
@@ -85,7 +86,7 @@ class Display:
         self.clear()
         self._shown = now = time.monotonic()
         rows = [
-            [name, duration(now - since), duration(self._predicted[name].seconds)] for name, since in self._running.items()
+            [name, in_time(now - since), in_time(self._predicted[name].seconds)] for name, since in self._running.items()
         ]
         text = table(("running", "for", "predicted"), rows) + f"\n{len(self._waiting)} waiting; {self.outlook()}"
         print(text, flush=True)

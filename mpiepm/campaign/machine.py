@@ -16,6 +16,7 @@ from mpiepm.campaign import cost, speed
 from mpiepm.campaign.speed import Machine
 from mpiepm.core.params import AnyParameters, FerreroParameters, from_values, load_toml, validated
 from mpiepm.core.sections import Positive, Section
+from mpiepm.io.disk import write_text
 
 _SECONDS = 1.5
 _SAMPLES = (  # engine, L, T
@@ -65,7 +66,7 @@ def measure() -> Machine:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = tomli_w.dumps({"name": platform.node(), "measured": time.strftime("%Y-%m-%d"), "factors": factors})
     head = "# Time of each engine over the built-in one, by `mpiepm campaign plan --measure`\n"
-    path.write_text(head + text, encoding="utf-8")
+    write_text(path, head + text)
     return load(path)
 
 

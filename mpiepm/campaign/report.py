@@ -19,8 +19,9 @@ from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.findings import Family
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.status import STATES, Status
-from mpiepm.campaign.tables import duration, size
+from mpiepm.core.amounts import in_bytes, in_time
 from mpiepm.core.params import FerreroParameters, ParameterError
+from mpiepm.io.disk import write_text
 from mpiepm.io.provenance import software
 
 PAGE, DATA = "report.html", "report.json"
@@ -43,8 +44,8 @@ def write(campaign: Campaign, predicted: dict[str, Cost], statuses: dict[str, St
     data = path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-        data.write_text(json.dumps(told, indent=1, default=str) + "\n", encoding="utf-8")
+        write_text(path, page)
+        write_text(data, json.dumps(told, indent=1, default=str) + "\n")
     except OSError as error:
         raise ParameterError(f"{path}: cannot be written: {error}") from None
     return data
@@ -55,7 +56,7 @@ def _environment() -> Environment:
         loader=PackageLoader("mpiepm.campaign", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"duration": duration, "size": size, "formula": _formula}
+    environment.filters |= {"duration": in_time, "size": in_bytes, "formula": _formula}
     return environment
 
 

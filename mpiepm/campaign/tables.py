@@ -6,6 +6,7 @@ from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
 from mpiepm.campaign.submit import Batch
+from mpiepm.core.amounts import in_bytes, in_time
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "<") -> str:
@@ -15,24 +16,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "<") 
     align = align.ljust(len(head), align[-1] if len(align) > 1 else ">")
     texts = [[f"{cell:{a}{width}}" for cell, a, width in zip(line, align, widths, strict=True)] for line in lines]
     return "\n".join("  ".join(cells).rstrip() for cells in texts)
-
-
-def duration(seconds: float) -> str:
-    """For people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"
-
-
-def size(number: float) -> str:
-    """Bytes, for people."""
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if number < 1000 or unit == "TB":
-            break
-        number /= 1000
-    return f"{number:.3g} {unit}"
 
 
 def plan(campaign: Campaign, costs: dict[str, Cost], statuses: dict[str, Status]) -> str:
@@ -47,8 +30,8 @@ def plan(campaign: Campaign, costs: dict[str, Cost], statuses: dict[str, Status]
         done = sum(statuses[p.name].state == "finished" for p in points)
         rows.append([
             name, str(len(points)), str(done or "-"), points[0].params.engine.name, str(first.ranks),
-            f"{first.events:.3g}" if first.events else "-", duration(first.seconds), f"{sum(c.core_hours for c in here):.3g}",
-            size(first.memory), size(sum(c.archive for c in here)),
+            f"{first.events:.3g}" if first.events else "-", in_time(first.seconds), f"{sum(c.core_hours for c in here):.3g}",
+            in_bytes(first.memory, 3), in_bytes(sum(c.archive for c in here), 3),
         ])  # fmt: skip
     head = ("state point", "runs", "done", "engine", "ranks", "events", "time each", "core-hours", "memory", "archives")
     return table(head, rows)
@@ -64,10 +47,11 @@ def demand(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost]
     hours = sum(predicted[point.name].core_hours for point in todo)
     kept = sum(predicted[point.name].archive for point in campaign.points)
     if not todo:
-        return f"to do: nothing; all archives {size(kept)}"
+        return f"to do: nothing; all archives {in_bytes(kept, 3)}"
     largest = max(predicted[point.name].disk for point in todo)
     return (
-        f"to do: {len(todo)} runs, {hours:.4g} core-hours; all archives {size(kept)}, a run up to {size(largest)} at work\n"
+        f"to do: {len(todo)} runs, {hours:.4g} core-hours; "
+        f"all archives {in_bytes(kept, 3)}, a run up to {in_bytes(largest, 3)} at work\n"
         f"under Slurm: {sum(batch.jobs for batch in wanted)} jobs in {len(wanted)} calls of sbatch, "
         f"the largest on {max(batch.cores for batch in wanted)} cores"
     )
@@ -76,5 +60,5 @@ def demand(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost]
 def request(batch: Batch) -> str:
     """What a call of sbatch asks for."""
     asked = batch.request
-    shape = f"{batch.cores} cores on {asked.nodes} node{'s' * (asked.nodes > 1)}, {duration(60.0 * asked.walltime)} at a time"
+    shape = f"{batch.cores} cores on {asked.nodes} node{'s' * (asked.nodes > 1)}, {in_time(60.0 * asked.walltime)} at a time"
     return f"{len(batch.points)} runs packed on {shape}" if asked.packed else f"{len(batch.points)} runs, each on {shape}"

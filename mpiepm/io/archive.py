@@ -19,7 +19,7 @@ from mpiepm.core.params import ParameterError
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
 from mpiepm.io import hdf5
-from mpiepm.io.disk import together
+from mpiepm.io.disk import sync, together
 from mpiepm.io.hdf5 import Dataset
 from mpiepm.io.opening import seal_of
 from mpiepm.observe.base import Variable
@@ -107,7 +107,7 @@ class Archive:
         with together(self.domain, journal(self.folder)):
             if self.domain.rank == 0 and not journal(self.folder).exists():
                 journal(self.folder).mkdir()
-                hdf5.sync(self.folder)
+                sync(self.folder)
         contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
         path = segment(self.folder, len(self.segments))
         self.segments.append(hdf5.write(path, self.domain, _separate_dimensions(contents), {"schema": SCHEMA}))

@@ -5,14 +5,14 @@ wanted, how many were free, and how large a file may become.
 """
 
 import errno
-import math
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpiepm.core.amounts import in_bytes
 from mpiepm.core.faults import WriteError
 
 if TYPE_CHECKING:
@@ -38,18 +38,12 @@ def largest_file() -> int | None:
     return None if limit == resource.RLIM_INFINITY else limit
 
 
-def readable(size: float) -> str:
-    """A number of bytes for people."""
-    power = min(int(math.log10(max(size, 1)) / 3), 4)
-    return f"{size / 1000**power:.4g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
 def numbers(folder: Path, wanted: int) -> str:
     """Bytes wanted, free and allowed, for people."""
     free, limit = free_bytes(folder), largest_file()
-    parts = [f"{readable(wanted)} wanted"]
-    parts += [f"{readable(free)} free"] if free is not None else []
-    parts += [f"files limited to {readable(limit)}"] if limit is not None else []
+    parts = [f"{in_bytes(wanted)} wanted"]
+    parts += [f"{in_bytes(free)} free"] if free is not None else []
+    parts += [f"files limited to {in_bytes(limit)}"] if limit is not None else []
     return ", ".join(parts)
 
 
@@ -61,6 +55,34 @@ def require(path: Path, wanted: int) -> None:
     free = free_bytes(path.parent)
     if free is not None and wanted > free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """All of it or nothing, whenever the process is killed.
+
+    Raises
+    ------
+    OSError : if it cannot be written; what `path` held before is untouched
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        sync(partial)
+        partial.replace(path)
+        sync(path.parent)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -7,7 +7,6 @@ rank, never more than one slab at a time. Both ways give the same file. Nothing 
 
 import io
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from mpiepm.core import alive
 from mpiepm.core.faults import WriteError
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checksum
-from mpiepm.io.disk import require, together
+from mpiepm.io.disk import require, sync, together
 
 PARALLEL = bool(h5py.get_config().mpi)
 
@@ -146,15 +145,6 @@ class _Remembering(io.FileIO):
         super().close()
         if self._error is not None:
             raise self._error
-
-
-def sync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _shape(dataset: Dataset, lattice: tuple[int, int]) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ import h5py
 
 from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
-from mpiepm.io import archive, checkpoint, hdf5, lock
-from mpiepm.io.disk import NO_ROOM, numbers
+from mpiepm.io import archive, checkpoint, lock
+from mpiepm.io.disk import NO_ROOM, numbers, write_text
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -149,23 +149,17 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
 
 
 def _write(path: Path, text: str) -> None:
-    """All of it or nothing, whenever the process is killed.
+    """Write the parameters.
 
     Raises
     ------
     WriteError : if there is no room
     ParameterError : if it must not be written
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        hdf5.sync(partial)
-        partial.replace(path)
-        hdf5.sync(path.parent)
+        write_text(path, text)
     except OSError as error:
         reason = f"{path}: cannot be written: {error.strerror} ({numbers(path.parent, len(text))})"
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise (WriteError if error.errno in NO_ROOM else ParameterError)(reason) from None
 
 

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpiepm.core.amounts import in_bytes
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, Parameters
 from mpiepm.core.schedule import LogSpaced, end_of_step
 from mpiepm.core.sections import Auto, Event, Output, Split, Sweep
-from mpiepm.io.disk import free_bytes, largest_file, readable
+from mpiepm.io.disk import free_bytes, largest_file
 from mpiepm.observe.bins import LogBins
 
 _BARRIER = 0.15                 # of 1 / Gamma, in units of stiffness * threshold ** barrier_exponent
@@ -199,23 +200,23 @@ def check(params: AnyParameters, folder: Path) -> str:
     least, likely = archive_bytes(params, least=True), archive_bytes(params)
     archive, saved = sum(least.values()), checkpoint_bytes(params)
     largest = max(likely, key=lambda name: likely[name])
-    part = f"most of it {largest} with {readable(likely[largest])}"
-    refused = f"--out {folder}: the archive takes {readable(archive)} ({part})"
+    part = f"most of it {largest} with {in_bytes(likely[largest])}"
+    refused = f"--out {folder}: the archive takes {in_bytes(archive)} ({part})"
     if limit is not None and archive > limit:
-        raise ParameterError(f"{refused}, files are limited to {readable(limit)}")
+        raise ParameterError(f"{refused}, files are limited to {in_bytes(limit)}")
     if free is None:
         return ""
     with suppress(OSError):  # what is wrong with the directory is said elsewhere
         free += sum(path.stat().st_size for path in (*folder.glob("*"), *folder.glob("journal/*")) if path.is_file())
     if archive > free:
-        raise ParameterError(f"{refused}, {readable(free)} are free")
+        raise ParameterError(f"{refused}, {in_bytes(free)} are free")
     if (most := disk_bytes(params)) > 0.9 * free:
         return (
-            f"{folder}: the run may take up to {readable(most)}: its journal, the archive of {readable(sum(likely.values()))} "
-            f"({part}) joined from it, and checkpoints of {readable(saved)} each; {readable(free)} are free"
+            f"{folder}: the run may take up to {in_bytes(most)}: its journal, the archive of {in_bytes(sum(likely.values()))} "
+            f"({part}) joined from it, and checkpoints of {in_bytes(saved)} each; {in_bytes(free)} are free"
         )
     if limit is not None and (most := max(saved, sum(likely.values()))) > 0.9 * limit:
-        return f"{folder}: a file of the run may take {readable(most)}, files are limited to {readable(limit)}"
+        return f"{folder}: a file of the run may take {in_bytes(most)}, files are limited to {in_bytes(limit)}"
     return ""
 
 

@@ -3,8 +3,22 @@
 import os
 import signal
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
+
+
+def wait_for(what: Callable[[], _Result], process: "subprocess.Popen[Any] | None" = None, seconds: float = 120) -> _Result:
+    """Ask until the answer is true; returns it. It must come before the process ends, and in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert process is None or process.poll() is None, "the process has ended before"
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
+        time.sleep(0.002)
+    return found
 
 
 def ranks_of(process: "subprocess.Popen[Any]") -> list[int]:

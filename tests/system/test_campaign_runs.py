@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import xarray
 from archives import contents
+from processes import wait_for
 
 from mpiepm.campaign import grid, worker
 from mpiepm.core.exits import FINISHED, UNFINISHED
@@ -38,13 +38,9 @@ set.run.origins = 400
 
 def holder(folder: Path) -> lock.Holder:
     """Wait until a run works in the directory and has a checkpoint."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        found = lock.holder(folder)
-        if found and any(folder.glob("checkpoint-*.h5")):
-            return found
-        time.sleep(0.05)
-    raise TimeoutError(folder)
+    found = wait_for(lambda: lock.holder(folder) if any(folder.glob("checkpoint-*.h5")) else None)
+    assert found
+    return found
 
 
 @pytest.fixture
@@ -129,9 +125,7 @@ def test_a_campaign_that_is_interrupted_as_it_begins(
     """)
     out = tmp_path / "out"
     process = start(file, out, environment)
-    while not any(out.rglob("params.toml")):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for(lambda: any(out.rglob("params.toml")), process)
     process.send_signal(signal.SIGINT)
     told, errors = process.communicate(timeout=120)
     assert process.returncode == 75, told + errors

@@ -5,12 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from archives import contents
+from processes import wait_for
 
 from mpiepm.core.params import ParameterError, load
 from mpiepm.grid.domain import Domain
@@ -38,9 +38,7 @@ def unfinished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.toml").write_text(PARAMS)
     command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not (folder / "run" / "checkpoint-000006.h5").exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wait_for((folder / "run" / "checkpoint-000006.h5").exists, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     for third in checkpoint.existing(folder / "run")[2:]:  # killed before it could

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import kill
+from processes import kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -86,9 +85,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     )
-    deadline = time.monotonic() + 120
-    while len(list(folder.glob("checkpoint-*.h5"))) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
+    wait_for(lambda: len(list(folder.glob("checkpoint-*.h5"))) >= 2, process)
     kill(process, all_ranks=engine == "sweep")
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()

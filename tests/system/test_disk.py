@@ -6,13 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from archives import contents
+from processes import wait_for
 
 from mpiepm.progress import _LogFile
 
@@ -88,10 +88,7 @@ def start(
 
 
 def wait_for_checkpoints(folder: Path, number: int = 2) -> None:
-    deadline = time.monotonic() + 120
-    while not (folder / f"checkpoint-{number:06d}.h5").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert (folder / f"checkpoint-{number:06d}.h5").exists()
+    wait_for((folder / f"checkpoint-{number:06d}.h5").exists)
 
 
 def fails(process: "subprocess.Popen[str]", *expected: str, code: int = 1) -> None:

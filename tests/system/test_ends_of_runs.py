@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from archives import contents
-from processes import ranks_of
+from processes import ranks_of, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -42,10 +42,7 @@ def start(environment: dict[str, str], ranks: int, params: Path, folder: Path, *
     if ranks > 1:
         command = ["mpirun", "-n", str(ranks), *command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + 120
-    while (not log.exists() or log.read_text().count("start:") == before) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert process.poll() is None, "the run ended before anybody asked it to"
+    wait_for(lambda: log.exists() and log.read_text().count("start:") > before, process)
     return process
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import kill
+from processes import kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -63,9 +62,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     )
-    deadline = time.monotonic() + 120
-    while not (folder / "checkpoint-000030.h5").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)  # by then tracers move
+    wait_for((folder / "checkpoint-000030.h5").exists, process)  # by then tracers move
     kill(process, all_ranks=False)
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()

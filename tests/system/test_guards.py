@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -77,9 +78,7 @@ def _start(environment: dict[str, str], params: Path, folder: Path, *overrides: 
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=environment | {"MPIEPM_STALL_SECONDS": "1"},
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (folder / "heartbeats").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: (folder / "heartbeats").exists() and (folder / "run.log").exists(), process)
     time.sleep(0.5)
     return process
 
@@ -134,9 +133,7 @@ def test_a_rank_that_hangs(params: Path, environment: dict[str, str], tmp_path: 
 def test_a_fault_that_only_one_rank_sees(params: Path, environment: dict[str, str], tmp_path: Path) -> None:
     """A file server may show a checkpoint to one host later than to the other."""
     process = _start(environment, params, tmp_path / "run", "output.checkpoint_minutes=0.001")
-    while not any((tmp_path / "run").glob("checkpoint-*.h5")):
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for(lambda: any((tmp_path / "run").glob("checkpoint-*.h5")), process)
     process.terminate()
     process.communicate(timeout=60)
     program = (

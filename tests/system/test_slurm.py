@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from archives import contents
+from processes import wait_for
 
 from mpiepm.analysis.read import read
 from mpiepm.io import lock
@@ -71,10 +72,8 @@ def slurm(environment: dict[str, str]) -> Generator[Callable[[str], None], None,
 
 def kill(folder: Path) -> None:
     """Wait for the run in the directory, and kill a rank of it."""
-    deadline = time.monotonic() + 60
-    while not (holder := lock.holder(folder)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    holder = wait_for(lambda: lock.holder(folder), seconds=60)
+    assert holder
     os.kill(holder.pid, signal.SIGKILL)
 
 
