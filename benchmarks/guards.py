@@ -3,7 +3,8 @@
     python benchmarks/guards.py [--length 256] [--seconds 20]
     mpirun -n 2 python benchmarks/guards.py --length 1024
 
-Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run, where they are short. Signs of life: one call for each batch of events.
+Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run, where they are
+short. Signs of life: one call for each batch of events.
 Thread: time that it has used, by its own clock.
 """
 
