@@ -27,6 +27,7 @@ from pathlib import Path
 
 from mpi4py import MPI
 
+from mpiepm.core.faults import RunError
 from mpiepm.core.params import ParameterError
 from mpiepm.grid.root import on_root
 
@@ -218,9 +219,9 @@ class Lock:
                 return
 
     def check(self) -> None:
-        """Raises OSError if the lock is no longer ours."""
+        """Raises RunError if the lock is no longer ours."""
         if self._lost:
-            raise OSError(self._lost)
+            raise RunError(self._lost)
 
     def release(self) -> None:
         """Let others in."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mpiepm.core.faults import RunError
 from mpiepm.core.params import ParameterError
 from mpiepm.io import lock
 
@@ -130,7 +131,7 @@ def test_beats_reach_the_file_and_a_takeover_is_noticed(tmp_path: Path, monkeypa
         own.check()
         elsewhere(tmp_path)
         wait_until(lambda: own._lost != "")
-        with pytest.raises(OSError, match=r"taken over by process .* on elsewhere"):
+        with pytest.raises(RunError, match=r"taken over by process .* on elsewhere"):
             own.check()
     assert (tmp_path / lock.NAME).exists()  # it is the other's
 
