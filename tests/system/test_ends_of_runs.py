@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,13 @@ def params(tmp_path: Path) -> Path:
     return path
 
 
-def start(environment: dict[str, str], ranks: int, params: Path, folder: Path, *more: str) -> "subprocess.Popen[str]":
+def start(
+    environment: dict[str, str], ranks: int, params: Path, folder: Path, *more: str, program: Sequence[str] = ("-m", "mpiepm")
+) -> "subprocess.Popen[str]":
     """Begin or continue a run; returns when its loop has begun."""
     log = folder / "run.log"
     before = log.read_text().count("start:") if log.exists() else 0
-    command = [sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(folder), "--resume", *more]
+    command = [sys.executable, *program, "run", str(params), "--out", str(folder), "--resume", *more]
     if ranks > 1:
         command = ["mpirun", "-n", str(ranks), *command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -68,8 +70,8 @@ def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pat
 
 
 def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Path, tmp_path: Path) -> None:
-    slow = ["--set", "lattice.size=[2048, 2048]", "--set", "engine.name=sweep", "--set", "engine.window=1"]  # seconds a step
-    process = start(environment, 1, params, tmp_path / "run", *slow)
+    slow = "import time; from mpiepm import cli, simulation; simulation._save = lambda *given: time.sleep(300); cli.main()"
+    process = start(environment, 1, params, tmp_path / "run", program=("-c", slow))
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     while "interrupt again" not in process.stderr.readline():
