@@ -3,7 +3,7 @@
 #   tests/slurm/sandbox.sh install          the packages, with apt-get, if they are not there; needs root on Debian or Ubuntu
 #   tests/slurm/sandbox.sh start DIR        daemons (again, after a kill: the queue is as it was)
 #   tests/slurm/sandbox.sh kill DIR         slurmctld and slurmd at once, as a crash would
-#   tests/slurm/sandbox.sh resume DIR       the node again, as an administrator would after a crash that made Slurm drain it
+#   tests/slurm/sandbox.sh resume DIR       the node and held jobs, as an administrator would after a crash that made Slurm drain it
 #   tests/slurm/sandbox.sh stop DIR         everything, jobs as well
 # Clients find it by SLURM_CONF=DIR/slurm.conf. DIR must have a short name, for it holds sockets.
 set -euo pipefail
@@ -85,7 +85,9 @@ start) start ;;
 kill) end KILL "$dir/slurmctld.pid"; end KILL "$dir/slurmd.pid" ;;
 resume)
     export SLURM_CONF=$dir/slurm.conf
-    ! sinfo --noheader --format=%T | grep -qE '^(drain|down)' || scontrol update NodeName="$(hostname -s)" State=RESUME ;;
+    ! sinfo --noheader --format=%T | grep -qE '^(drain|down)' || scontrol update NodeName="$(hostname -s)" State=RESUME
+    squeue --noheader --array --states=PENDING --format='%i %r' | awk 'tolower($0) ~ /held/ { print $1 }' |
+        while read -r job; do scontrol release "$job"; done ;;
 stop)
     export SLURM_CONF=$dir/slurm.conf
     timeout 10 scancel --me 2>/dev/null || true

@@ -76,7 +76,7 @@ def _start(environment: dict[str, str], params: Path, folder: Path, *overrides: 
                *(argument for override in overrides for argument in ("--set", override))]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=environment | {"MPIEPM_STALL_SECONDS": "1"},
+        env=environment | {"MPIEPM_STALL_SECONDS": "3"},
     )  # fmt: skip
     wait_for(lambda: (folder / "heartbeats").exists() and (folder / "run.log").exists(), process)
     time.sleep(0.5)
@@ -121,7 +121,7 @@ def test_a_rank_that_hangs(params: Path, environment: dict[str, str], tmp_path: 
     )
     command = ["mpirun", "-n", "3", sys.executable, "-c", program, str(params), "--out", str(tmp_path / "run")]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment | {"MPIEPM_STALL_SECONDS": "1"}
+        command, capture_output=True, text=True, timeout=120, env=environment | {"MPIEPM_STALL_SECONDS": "3"}
     )
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("mpiepm: ")]

@@ -83,7 +83,7 @@ def starts(folder: Path) -> list[str]:
     return [line for line in log.read_text().splitlines() if " start: " in line] if log.exists() else []
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_campaign_on_slurm(
     slurm: Callable[[str], None], mpiepm: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -122,6 +122,7 @@ def test_a_campaign_on_slurm(
     wait(lambda: re.search(rf"{LONG[1]} +(unfinished|missing) .*CANCELLED", campaign("status")), 60)
     wait(lambda: len(starts(out / LONG[2])) > 1, 120)  # its time was up, and it was requeued
 
+    time.sleep(5)  # what it knows, Slurm writes down every few seconds
     slurm("kill")
     without = campaign("status")
     assert "Slurm does not answer" in without
@@ -129,7 +130,7 @@ def test_a_campaign_on_slurm(
     lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert lost.returncode == 2, lost.stdout  # it could submit twice
     slurm("start")
-    wait(lambda: slurm("resume") or not queue(), 200)  # Slurm drains a node where it began a job twice
+    wait(lambda: slurm("resume") or not queue(), 400)  # Slurm drains a node where it began a job twice
 
     status = campaign("status", "--all")
     for path in sorted(point.parent for point in out.rglob("params.toml")):
