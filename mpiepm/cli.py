@@ -26,16 +26,16 @@ _PICTURES = (".png", ".pdf", ".svg")
 _GRACE = 10.0  # seconds for the other ranks to find the same fault
 
 
-def _info(folder: Path | None) -> None:
+def _info(arguments: argparse.Namespace) -> None:
     from mpiepm.io.provenance import software
 
-    if folder is None:
+    if arguments.folder is None:
         for name, version in software().items():
             print(f"{name:14s} {version}")
         return
     from mpiepm.analysis.describe import describe
 
-    print(describe(folder))
+    print(describe(arguments.folder))
 
 
 def _verify(folders: Sequence[Path]) -> int:
@@ -164,16 +164,9 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
         return on_root(comm, lambda: command.main(arguments))
     if arguments.command == "validate":
         _validate(arguments, comm)
-    elif arguments.command == "analyse":
-        on_root(comm, lambda: _analyse(arguments))
-    elif arguments.command == "scaling":
-        on_root(comm, lambda: _scaling(arguments))
-    elif arguments.command == "theory":
-        on_root(comm, lambda: _theory(arguments))
-    elif arguments.command == "figure":
-        on_root(comm, lambda: _figure(arguments))
-    else:
-        on_root(comm, lambda: _info(arguments.folder))
+        return FINISHED
+    readers = {"analyse": _analyse, "scaling": _scaling, "theory": _theory, "figure": _figure, "info": _info}
+    on_root(comm, lambda: readers[arguments.command](arguments))
     return FINISHED
 
 
