@@ -97,7 +97,10 @@ def tau_plastic(e: Ensemble) -> Estimate:
 
 
 def chi4_peak(e: Ensemble) -> Estimate:
-    """Largest chi4 over the lags."""
+    """Largest chi4 over the lags; NaN if that is at the last one, for then the peak lies beyond what was measured."""
+    whole = chi4(e.persistence, e.sites)
+    if int(np.argmax(whole)) == len(whole) - 1:
+        return Estimate(float("nan"), float("nan"))
     return jackknife(lambda o: float(np.max(chi4(e.persistence[o], e.sites))), e.origins)
 
 

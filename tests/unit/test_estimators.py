@@ -5,7 +5,7 @@ import pytest
 
 from mpiepm.analysis import estimators
 from mpiepm.analysis.errors import jackknife
-from mpiepm.analysis.read import complete
+from mpiepm.analysis.read import Ensemble, complete
 
 
 def test_relaxation_time_of_an_exponential() -> None:
@@ -22,6 +22,14 @@ def test_chi4_of_independent_sites() -> None:
     persistence = rng.binomial(sites, p, (origins, 1)) / sites
     assert estimators.chi4(persistence, sites)[0] == pytest.approx(p * (1 - p), rel=4 * np.sqrt(2 / origins))
     assert np.isnan(estimators.chi4(persistence[:1], sites)).all()
+
+
+def test_a_peak_beyond_the_last_lag_is_not_known() -> None:
+    spread = np.array([-1.0, 0.0, 1.0])[:, None]
+    measured = 0.5 + spread * np.array([0.1, 0.3, 0.2])
+    whole = Ensemble((), {}, 100, 3, np.arange(1.0, 4.0), measured, {})
+    assert estimators.chi4_peak(whole).value == pytest.approx(100 * 0.09)
+    assert np.isnan(estimators.chi4_peak(Ensemble((), {}, 100, 3, np.arange(1.0, 3.0), measured[:, :2], {})).value)
 
 
 def test_jackknife_of_a_mean_is_its_standard_error() -> None:
