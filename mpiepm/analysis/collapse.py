@@ -78,8 +78,17 @@ class Collapse:
 
     @property
     def holds(self) -> bool:
-        """Is S no larger than chance can make it?"""
-        return self.probability >= UNLIKELY and self.quality <= POOR
+        """Is S no larger than chance can make it, and small?"""
+        return not self.objection
+
+    @property
+    def objection(self) -> str:
+        """Why this is no collapse, for people; empty if it is one. Both S and its probability must be good."""
+        if self.probability < UNLIKELY:
+            return f"chance makes S so large with a probability below {UNLIKELY:g}"
+        if self.quality > POOR:
+            return f"with S above {POOR:g} the points are too far apart for one curve, likely as that S may be"
+        return ""
 
     @property
     def parameters(self) -> dict[str, Estimate]:

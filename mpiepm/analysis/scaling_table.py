@@ -57,4 +57,5 @@ def describe(best: Collapse) -> str:
     verdict = "collapse" if best.holds else "NO COLLAPSE"
     hottest, total = best.points.temperature.max(), len(best.points.value)
     quality = f"S = {best.quality:.2g} (p = {best.probability:.2g})"
-    return f"{verdict}, {quality}, {best.compared} of {total} points, T <= {hottest:g}: {exponents}"
+    why = f"; {best.objection}" if best.objection else ""
+    return f"{verdict}, {quality}, {best.compared} of {total} points, T <= {hottest:g}: {exponents}{why}"

@@ -65,7 +65,8 @@ def collapses(family: Family, prefix: str) -> list[Figure]:
         drawing = figures.svg(f"{prefix}-c{k}", f"collapse of {findings.label(quantity)}", figures.collapse(family, quantity))
         quality = f"S = {best.quality:.2g}, probability {best.probability:.2g}"
         over = f"{best.compared} of {len(best.points.value)} points compared, T ≤ {best.points.temperature.max():g}"
-        caption = f"{findings.label(quantity)}: {findings.exponents(best)}; {quality}; {over}"
+        but = f"; {best.objection}" if best.objection else ""
+        caption = f"{findings.label(quantity)}: {findings.exponents(best)}; {quality}; {over}{but}"
         found.append(Figure(drawing, caption, "collapse" if best.holds else "no collapse"))
     return found
 

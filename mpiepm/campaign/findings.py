@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import floor, isfinite, log10
+from math import floor, hypot, isfinite, log, log10
 from typing import Any
 
 import numpy as np
@@ -83,24 +83,36 @@ def sentences(family: Family) -> list[str]:
 
 
 def _size_dependence(family: Family, quantity: str) -> str:
-    """From the smallest lattice to the largest, at the lowest temperature that has two."""
+    """Every lattice against the largest, at the lowest temperature that has two."""
     for temperature in np.unique(family.table.temperature.values):
         here = family.table.isel(state=family.table.temperature.values == temperature)
         here = here.isel(state=np.isfinite(here[quantity].values) & np.isfinite(here[f"{quantity}_error"].values))
-        if here.sizes["state"] < 2:
-            continue
-        values, errors, lengths = here[quantity].values, here[f"{quantity}_error"].values, here.length.values
-        relative = float(np.hypot(errors[0] / values[0], errors[-1] / values[-1]))
-        ratio = float(values[-1] / values[0])
-        deviation = float(np.log(ratio)) / relative
-        first, last = (f"{compact(float(values[k]), float(errors[k]))} (L = {lengths[k]:g})" for k in (0, -1))
-        if abs(deviation) < scaling.DOUBTFUL:
-            how = "shows no size dependence within errors"
-        else:
-            how = "depends on the size" if abs(deviation) > scaling.DIFFERENT else "seems to depend on the size"
-        factor = f"a factor of {compact(ratio, ratio * relative)}, {abs(deviation):.1f} standard errors"
-        return f"At T = {temperature:g} {NAMES[quantity]} {how}: {first}, {last}, {factor}."
+        if here.sizes["state"] >= 2:
+            columns = (here.length.values, here[quantity].values, here[f"{quantity}_error"].values)
+            values = [(float(length), Estimate(float(y), float(dy))) for length, y, dy in zip(*columns, strict=True)]
+            return f"At T = {temperature:g} {NAMES[quantity]} {_from_smallest_to_largest(values)}."
     return ""
+
+
+def _from_smallest_to_largest(values: list[tuple[float, Estimate]]) -> str:
+    """What they do, and from which size on they no longer do it."""
+    largest, last = values[-1]
+    ratios = [last.value / y.value for _, y in values[:-1]]
+    errors = [hypot(y.error / y.value, last.error / last.value) for _, y in values[:-1]]  # relative
+    deviations = [abs(log(ratio)) / error for ratio, error in zip(ratios, errors, strict=True)]
+
+    def change(k: int) -> str:
+        length, first = values[k]
+        factor = compact(ratios[k], ratios[k] * errors[k])
+        ends = f"{of(first)} (L = {length:g}), {of(last)} (L = {largest:g})"
+        return f"{ends}, a factor of {factor}, {deviations[k]:.1f} standard errors"
+
+    differ = [k for k, deviation in enumerate(deviations) if deviation >= scaling.DOUBTFUL]
+    if not differ:
+        return f"shows no size dependence within errors: {change(0)}"
+    level = differ[-1] + 1
+    said = f"{'depends' if max(deviations) > scaling.DIFFERENT else 'seems to depend'} on the size: {change(0)}"
+    return said if level == len(ratios) else f"{said}; none within errors from L = {values[level][0]:g} on: {change(level)}"
 
 
 def _large_enough(family: Family) -> str:
@@ -136,7 +148,7 @@ def _collapse(quantity: str, best: Collapse) -> str:
     hottest = best.points.temperature.max()
     quality = f"S = {best.quality:.2g}, probability {best.probability:.2g}, T ≤ {hottest:g}"
     if not best.holds:
-        return f"{NAMES[quantity]}: no collapse L^a f(T L^(1/ν)) of all sizes ({quality})."
+        return f"{NAMES[quantity]}: no collapse L^a f(T L^(1/ν)) of all sizes ({quality}): {best.objection}."
     return f"{NAMES[quantity]} collapses as L^a f(T L^(1/ν)), {exponents(best)} ({quality})."
 
 
