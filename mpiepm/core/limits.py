@@ -57,7 +57,7 @@ class Limits:
     Attributes
     ----------
     deadline : when everything must be over, seconds since 1970
-    signal : the first signal that has arrived, 0: none
+    signal : the first signal that has arrived, or an interrupt that came later; 0: none
     """
 
     def __init__(self, deadline: float = math.inf) -> None:
@@ -72,12 +72,13 @@ class Limits:
         return f"wall time, with {margin:.0f} s to spare" if time.time() + margin >= self.deadline else ""
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            if self.signal == signal.SIGINT:
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                os.kill(os.getpid(), signal.SIGINT)
+        again = number == self.signal == signal.SIGINT
+        self.signal = number if number == signal.SIGINT else self.signal or number  # first: the next may come at any time
+        if again:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        elif number == signal.SIGINT:
             os.write(2, b"\nmpiepm: interrupted: a checkpoint comes after this step; interrupt again to end at once\n")
-        self.signal = self.signal or number
 
     @contextmanager
     def listening(self) -> Iterator[None]:

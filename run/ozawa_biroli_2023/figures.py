@@ -118,13 +118,15 @@ def figure_7(study: Study) -> None:
     figure, (ax,) = panels(1, width=4.2, height=3.2)
     elastic = study.estimates("L64")
     points(ax, 1 / elastic.temperature, elastic, "chi4_peak", "o", color=BLUE)
-    paper = elastic.where((elastic.temperature > 0.0129) & (elastic.temperature < 0.0301), drop=True)
-    x = 1 / paper.temperature.values
-    slope, zero = np.polyfit(x, paper.chi4_peak.values, 1, w=1 / paper.chi4_peak_error.values)
-    line = np.array([20.0, 1.05 / elastic.temperature.values.min()])
-    ax.plot(line, zero + slope * line, color=BLACK, lw=0.8, label=f"{slope:.2f}/$T$ {zero:+.0f}, fit to 0.013 ... 0.03")
+    in_paper = (elastic.temperature > 0.0129) & (elastic.temperature < 0.0301)
+    paper = elastic.where(in_paper & np.isfinite(elastic.chi4_peak_error), drop=True)
+    if paper.sizes["state"] > 1:
+        x = 1 / paper.temperature.values
+        slope, zero = np.polyfit(x, paper.chi4_peak.values, 1, w=1 / paper.chi4_peak_error.values)
+        line = np.array([20.0, 1.05 / elastic.temperature.values.min()])
+        ax.plot(line, zero + slope * line, color=BLACK, lw=0.8, label=f"{slope:.2f}/$T$ {zero:+.0f}, fit to 0.013 ... 0.03")
+        ax.legend(loc="lower right")
     ax.set(xlabel="$1/T$", ylabel=r"$\chi_4^\mathrm{peak}$", ylim=(0, None))
-    ax.legend(loc="lower right")
     study.save(figure, "figure-07")
 
 
