@@ -2,39 +2,41 @@
 
     y(T, L) = L^a (1 + b L^-omega) f((T - T_c) L^(1/nu))
 
-T_c = 0 is the zero-temperature fixed point: the argument is then a power of L / xi, xi ~ T^-nu, and f is taken on logarithmic
-scales; with another T_c it is linear in T. b is 0 unless it is set free: one correction to scaling.
+T_c = 0 is the zero-temperature fixed point: the argument is then a power of L / xi, xi ~ T^-nu. Where all T > T_c it is taken
+on a logarithmic scale, else on a linear one. b is 0 unless it is set free: one correction to scaling.
 
-The quality of a collapse is that of Houdayer & Hartmann (Phys. Rev. B 70, 014418, 2004, after Kawashima & Ito 1993),
+As in the finite-size scaling of Slevin & Ohtsuki (Phys. Rev. Lett. 82, 382, 1999) ln f is a polynomial, fitted together with
+the exponents by weighted least squares to all points,
 
-    S = 1/M sum_i (y_i - Y_i)^2 / (dy_i^2 + dY_i^2),
+    chi^2 = sum_i (ln y_i - ln y(T_i, L_i))^2 / dy_i^2,     S = chi^2 / (points - coefficients - free parameters),
 
-with y the scaled values, in natural logarithms, and Y +- dY the master curve at the same abscissa: the straight line, fitted
-with weights 1 / dy^2, through the two nearest points, one on either side, of every other size that has points on both sides. M
-points have such a Y. S is about 1 where the data collapse within their errors. How far above 1 chance can bring it depends on
-the points: so a parametric bootstrap draws replicas, from a smooth master curve (a polynomial) with the errors of the data, and
-fits them as the data were fitted. The spread of their exponents is the error of the exponents; the share of
-them whose S is at least that of the data is the `probability` of the collapse.
+with dy the relative errors. S is about 1 where the data collapse within their errors; the probability that Gaussian errors make
+chi^2 at least as large decides. The degree is the one of smallest chi^2 + 2 * degree (Akaike). Every point counts, whatever
+the exponents: a quality that is a mean over the points which other sizes enclose is best where next to none are. Errors of the
+exponents are those of a parametric bootstrap: replicas of the fitted curve with the errors of the data, fitted alike.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from mpiepm.analysis.errors import Estimate
-from mpiepm.core.jit import njit
 from mpiepm.core.params import ParameterError
 
 PARAMETERS = ("a", "inverse_nu", "T_c", "b", "omega")
 UNLIKELY = 0.01  # probability below which there is no collapse
-POOR = 3.0  # S above which there is none, however likely: the points are too far apart to draw a curve through
+COARSE = 0.5  # relative error from which on a point has no place in a collapse: its logarithm is anything
+_A = 0  # the place of a, which is found together with the polynomial
 _FIXED = np.array([0.0, 1.0, 0.0, 0.0, 1.0])  # what a parameter is unless it is free or given
-_LOWEST = np.array([-6.0, -1.0, 0.0, -np.inf, 0.1])
-_HIGHEST = np.array([6.0, 10.0, np.inf, np.inf, 10.0])
-_COMPARED = 8  # points at least, and half of them
+_LOWEST = np.array([-np.inf, -1.0, 0.0, -np.inf, 0.1])
+_HIGHEST = np.array([np.inf, 10.0, np.inf, np.inf, 10.0])
+_FEWEST = 8  # points
+_DEGREES = range(1, 7)
 _STARTS = 3  # trials from which the best collapse is sought further
 
 
@@ -52,8 +54,9 @@ class Points:
         return Points(self.length[kept], self.temperature[kept], self.value[kept], self.error[kept])
 
     def usable(self) -> "Points":
-        """Those that have a logarithm with a finite error."""
-        return self.where(np.isfinite(self.value) & np.isfinite(self.error) & (self.value > 0.0) & (self.error > 0.0))
+        """Those that have a logarithm with an error."""
+        known = np.isfinite(self.value) & np.isfinite(self.error) & (self.value > 0.0) & (self.error > 0.0)
+        return self.where(known & (self.error < COARSE * self.value))
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,7 @@ class Collapse:
     Attributes
     ----------
     values : float64 (5,), in the order of `PARAMETERS`;  free : places of those that were sought
-    quality, compared : S, and the number M of points that it compares
-    probability : that points which do collapse have so large an S
+    quality : S;  probability : of so large a chi^2, if they do collapse;  degree : of the polynomial
     replicas : float64 (replica, 5), the parameters found for points that do collapse
     """
 
@@ -72,22 +74,24 @@ class Collapse:
     values: np.ndarray
     free: tuple[int, ...]
     quality: float
-    compared: int
     probability: float
+    degree: int
     replicas: np.ndarray = field(repr=False)
 
     @property
     def holds(self) -> bool:
-        """Is S no larger than chance can make it, and small?"""
+        """Do the points lie on one curve, and is it one that several sizes share?"""
         return not self.objection
 
     @property
     def objection(self) -> str:
-        """Why this is no collapse, for people; empty if it is one. Both S and its probability must be good."""
+        """Why this is no collapse, for people; empty if it is one."""
         if self.probability < UNLIKELY:
-            return f"chance makes S so large with a probability below {UNLIKELY:g}"
-        if self.quality > POOR:
-            return f"with S above {POOR:g} the points are too far apart for one curve, likely as that S may be"
+            return f"errors make S so large with a probability below {UNLIKELY:g}"
+        x, _, _ = self.scaled()
+        ranges = [x[self.points.length == length] for length in np.unique(self.points.length)]
+        if any(not _reach_into(one, next_one) for one, next_one in pairwise(ranges)):
+            return "there are sizes that share no part of the curve"
         return ""
 
     @property
@@ -97,16 +101,16 @@ class Collapse:
 
     @property
     def gamma(self) -> Estimate:
-        """a nu: y ~ T^-gamma where L >> xi, if T_c = 0; NaN if 1 / nu is not known to differ from 0."""
+        """a nu: y ~ T^-gamma where L >> xi, if T_c = 0; NaN if it is not known within a half. a may be known less."""
         a, inverse_nu, *_ = self.replicas.T
-        if self.values[1] < 2.0 * _spread(inverse_nu):
-            return Estimate(float("nan"), float("nan"))
-        return Estimate(float(self.values[0] / self.values[1]), _spread(a / inverse_nu))
+        gamma = Estimate(float(self.values[0] / self.values[1]), _spread(a / inverse_nu))
+        return gamma if gamma.error < 0.5 * abs(gamma.value) else Estimate(float("nan"), float("nan"))
 
     def scaled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Abscissa, value and error of every point (point,): T L^(1/nu), or with T - T_c, and y L^-a / (1 + b L^-omega)."""
-        x, y = _scaled(self.points.length, self.points.temperature, self.points.value, self.values)
-        return (np.exp(x) if self.values[2] == 0.0 else x), np.exp(y), np.exp(y) * self.points.error / self.points.value
+        """Abscissa, value and error of every point (point,): (T - T_c) L^(1/nu), y L^-a / (1 + b L^-omega)."""
+        x = _abscissa(self.points, self.values)
+        y = np.exp(np.log(self.points.value) - _prefactor(self.points, self.values))
+        return (np.exp(x) if _is_logarithmic(self.points, self.values) else x), y, y * self.points.error / self.points.value
 
 
 def collapse(
@@ -117,7 +121,7 @@ def collapse(
 
     Raises
     ------
-    ParameterError : if a parameter is not one of `PARAMETERS`, or the points are too few or at too different abscissas
+    ParameterError : if a parameter is not one of `PARAMETERS`, or there are too few points or sizes
     """
     for name in (*free, *(given or {})):
         if name not in PARAMETERS:
@@ -125,132 +129,99 @@ def collapse(
     points = points.usable()
     if len(np.unique(points.length)) < 2:
         raise ParameterError("a collapse needs at least two sizes")
-    if (there := len(points.value)) < _COMPARED:
-        raise ParameterError(f"a collapse needs at least {_COMPARED} points, there are {there}")
+    if (there := len(points.value)) < _FEWEST:
+        raise ParameterError(f"a collapse needs at least {_FEWEST} points, there are {there}")
     places = [PARAMETERS.index(name) for name in free]
     trials = _trials(points, places, given or {})
-    best = _fit(points, places, trials)
-    quality, compared = (float(found[0]) for found in qualities(points, best))
-    x, y = _scaled(points.length, points.temperature, points.value, best)
-    dy = points.error / points.value
-    curve = np.polynomial.Polynomial.fit(x, y, min(4, len(x) // 4), w=1.0 / dy)(x)
-    rng = np.random.default_rng(seed)
-    drawn, larger = np.empty((replicas, len(PARAMETERS))), 0
+    degrees = [degree for degree in _DEGREES if 2 * (degree + 1 + len(places)) <= there] or [1]
+    fits = [_fit(points, places, trials, degree) for degree in degrees]
+    chosen = int(np.argmin([fit.chi_squared + 2 * degree for fit, degree in zip(fits, degrees, strict=True)]))
+    best, degree = fits[chosen], degrees[chosen]
+    freedom = there - degree - 1 - len(places)
+    rng, dy = np.random.default_rng(seed), points.error / points.value
+    drawn = np.empty((replicas, len(PARAMETERS)))
     for k in range(replicas):
-        change = np.exp(curve - y + dy * rng.standard_normal(len(y)))
-        replica = Points(points.length, points.temperature, points.value * change, points.error * change)
-        drawn[k] = _fit(replica, places, trials)
-        larger += qualities(replica, drawn[k])[0][0] >= quality
-    return Collapse(points, best, tuple(places), quality, int(compared), (larger + 1) / (replicas + 1), drawn)
+        value = np.exp(best.model + dy * rng.standard_normal(there))
+        replica = Points(points.length, points.temperature, value, dy * value)
+        drawn[k] = _fit(replica, places, np.vstack([best.values, trials]), degree).values
+    probability = float(chi2.sf(best.chi_squared, freedom))
+    return Collapse(points, best.values, tuple(places), best.chi_squared / freedom, probability, degree, drawn)
+
+
+class _Fit(NamedTuple):
+    """Parameters (5,), chi^2, and the fitted ln y (point,)."""
+
+    values: np.ndarray
+    chi_squared: float
+    model: np.ndarray
 
 
 def _trials(points: Points, free: list[int], given: dict[str, float]) -> np.ndarray:
     """Sets of parameters (trial, 5) on a grid of the free ones."""
     hottest, coldest = points.temperature.max(), points.temperature.min()
-    grids = [np.linspace(-1.0, 3.0, 13), np.linspace(0.0, 3.0, 13)[1:], np.geomspace(0.3 * coldest, hottest, 10)]
-    grids += [np.zeros(1), np.ones(1)]  # of b and omega
+    grids = [np.zeros(1), np.linspace(0.0, 3.0, 13)[1:], np.geomspace(0.3 * coldest, hottest, 10), np.zeros(1), np.ones(1)]
     rest = [np.array([given.get(name, fixed)]) for name, fixed in zip(PARAMETERS, _FIXED, strict=True)]
     return np.asarray(list(product(*(grids[k] if k in free else rest[k] for k in range(len(PARAMETERS))))))
 
 
-@njit
-def _master(
-    size: np.ndarray, x: np.ndarray, y: np.ndarray, dy: np.ndarray, sizes: int
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Y and dY (point,) at every point, NaN where no other size encloses it; `size` numbers the sizes, 0 ... sizes - 1."""
-    n = len(x)
-    value, error = np.full(n, np.nan), np.full(n, np.nan)
-    below, above = np.empty(sizes, np.int64), np.empty(sizes, np.int64)
-    for i in range(n):
-        below[:], above[:] = -1, -1
-        for j in range(n):
-            s = size[j]
-            if s == size[i]:
-                continue
-            if x[j] <= x[i]:
-                if below[s] < 0 or x[j] > x[below[s]]:
-                    below[s] = j
-            elif above[s] < 0 or x[j] < x[above[s]]:
-                above[s] = j
-        w0 = w1 = w2 = v0 = v1 = 0.0  # sums of w, w u, w u^2, w y, w u y; u = x - x_i, so that the line is wanted at 0
-        for s in range(sizes):
-            if below[s] >= 0 and above[s] >= 0:
-                for j in (below[s], above[s]):
-                    u, w = x[j] - x[i], 1.0 / dy[j] ** 2
-                    w0, w1, w2, v0, v1 = w0 + w, w1 + w * u, w2 + w * u * u, v0 + w * y[j], v1 + w * u * y[j]
-        if w0 > 0.0:
-            determinant = w0 * w2 - w1 * w1
-            value[i], error[i] = (w2 * v0 - w1 * v1) / determinant, np.sqrt(w2 / determinant)
-    return value, error
+def _abscissa(points: Points, values: np.ndarray) -> np.ndarray:
+    """ln((T - T_c) L^(1/nu)), or without the logarithm."""
+    if _is_logarithmic(points, values):
+        return np.asarray(np.log(points.temperature - values[2]) + values[1] * np.log(points.length))
+    return np.asarray((points.temperature - values[2]) * points.length ** values[1])
 
 
-@njit
-def _scaled(
-    length: np.ndarray, temperature: np.ndarray, value: np.ndarray, parameters: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Abscissa and ln of the scaled value, each (point,); the parameters (5,) are in the order of `PARAMETERS`."""
-    a, inverse_nu, critical, b, omega = parameters
-    y = np.log(value) - a * np.log(length) - np.log(1.0 + b * length**-omega)
-    if critical == 0.0:
-        return np.log(temperature) + inverse_nu * np.log(length), y
-    return (temperature - critical) * length**inverse_nu, y
+def _is_logarithmic(points: Points, values: np.ndarray) -> bool:
+    """Are all temperatures above T_c?"""
+    return bool(points.temperature.min() > values[2])
 
 
-@njit
-def _qualities(
-    size: np.ndarray, length: np.ndarray, temperature: np.ndarray, value: np.ndarray, error: np.ndarray, trials: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """S and M of every set of parameters (trial, 5)."""
-    quality, compared = np.full(len(trials), np.inf), np.zeros(len(trials), np.int64)
-    dy = error / value
-    for t in range(len(trials)):
-        x, y = _scaled(length, temperature, value, trials[t])
-        master, spread = _master(size, x, y, dy, size.max() + 1)
-        total = 0.0
-        for i in range(len(x)):
-            if np.isfinite(master[i]):
-                compared[t] += 1
-                total += (y[i] - master[i]) ** 2 / (dy[i] ** 2 + spread[i] ** 2)
-        if compared[t] > 0:
-            quality[t] = total / compared[t]
-    return quality, compared
+def _prefactor(points: Points, values: np.ndarray) -> np.ndarray:
+    """ln(L^a (1 + b L^-omega))."""
+    return np.asarray(values[_A] * np.log(points.length) + np.log1p(values[3] * points.length ** -values[4]))
 
 
-def qualities(points: Points, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """S (trial,) and M (trial,) of sets of parameters, float64 (trial, 5) in the order of `PARAMETERS`."""
-    size = np.unique(points.length, return_inverse=True)[1]
-    return _qualities(size, points.length, points.temperature, points.value, points.error, np.atleast_2d(trials))
+def _linear(points: Points, values: np.ndarray, a_is_free: bool, degree: int) -> _Fit:
+    """The best polynomial, and a if it is free; the other parameters as they are."""
+    values = values.copy()
+    if a_is_free:
+        values[_A] = 0.0
+    x, weight = _abscissa(points, values), points.value / points.error
+    y = np.log(points.value) - _prefactor(points, values)
+    centred = 2.0 * (x - x.min()) / np.ptp(x) - 1.0
+    columns = np.polynomial.chebyshev.chebvander(centred, degree)
+    if a_is_free:
+        columns = np.column_stack([columns, np.log(points.length)])
+    solution = np.linalg.lstsq(columns * weight[:, None], y * weight, rcond=None)[0]
+    if a_is_free:
+        values[_A] = solution[-1]
+    fitted = columns @ solution
+    return _Fit(values, float(np.sum(((y - fitted) * weight) ** 2)), fitted + np.log(points.value) - y)
 
 
-def _fit(points: Points, free: list[int], trials: np.ndarray) -> np.ndarray:
-    """The parameters (5,) of the smallest S to which the best `trials` (trial, 5) lead, where enough points are compared.
+def _fit(points: Points, free: list[int], trials: np.ndarray, degree: int) -> _Fit:
+    """The smallest chi^2 to which the best `trials` (trial, 5) lead."""
+    sought = [k for k in free if k != _A]
 
-    Without that limit the best collapse would be the one that compares nothing. S is rough: so there are many trials.
-    """
+    def at(trial: np.ndarray) -> _Fit | None:
+        inside = ((trial >= _LOWEST) & (trial <= _HIGHEST)).all() and (trial[3] * points.length ** -trial[4] > -1.0).all()
+        return _linear(points, trial, _A in free, degree) if inside else None
 
-    def allowed(trials: np.ndarray) -> np.ndarray:
-        quality, compared = qualities(points, trials)
-        inside = ((trials >= _LOWEST) & (trials <= _HIGHEST)).all(axis=1)
-        return np.where(inside & (compared >= max(_COMPARED, len(points.value) / 2)), quality, np.inf)
-
-    def objective(p: np.ndarray) -> float:
+    def objective(p: np.ndarray, start: np.ndarray) -> float:
         trial = start.copy()
-        trial[free] = p
-        return float(allowed(trial[None])[0])
+        trial[sought] = p
+        fit = at(trial)
+        return np.inf if fit is None else fit.chi_squared
 
-    reached = allowed(trials)
-    if not np.isfinite(reached).any():
-        raise ParameterError("no collapse can be tried: the temperatures of different sizes do not overlap enough")
-    found = []
-    for start in trials[np.argsort(reached)[: min(_STARTS, np.isfinite(reached).sum())]]:
-        simplex = start[free] + np.vstack([np.zeros(len(free)), np.diag(_steps(points)[free])])
-        options = {"xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex}
-        result = minimize(objective, start[free], method="Nelder-Mead", options=options)
-        best = start.copy()
-        best[free] = result.x
-        found.append((float(result.fun), best))
-    lowest: np.ndarray = min(found, key=lambda f: f[0])[1]
-    return lowest
+    fits = sorted((fit for trial in trials if (fit := at(trial)) is not None), key=lambda fit: fit.chi_squared)[:_STARTS]
+    for start in [fit.values for fit in fits] if sought else []:
+        simplex = start[sought] + np.vstack([np.zeros(len(sought)), np.diag(_steps(points)[sought])])
+        options = {"xatol": 1e-4, "fatol": 1e-4, "initial_simplex": simplex}
+        found = start.copy()
+        found[sought] = minimize(objective, start[sought], (start,), method="Nelder-Mead", options=options).x
+        if (fit := at(found)) is not None:
+            fits.append(fit)
+    return min(fits, key=lambda fit: fit.chi_squared)
 
 
 def _steps(points: Points) -> np.ndarray:
@@ -258,7 +229,15 @@ def _steps(points: Points) -> np.ndarray:
     return np.asarray([0.1, 0.1, 0.1 * float(points.temperature.min()), 0.5, 0.3])
 
 
+def _reach_into(one: np.ndarray, other: np.ndarray) -> bool:
+    """Has each of two sets of abscissas a point within the range of the other?"""
+    low, high = max(one.min(), other.min()), min(one.max(), other.max())
+    return all(bool(((low <= x) & (x <= high)).any()) for x in (one, other))
+
+
 def _spread(values: np.ndarray) -> float:
     """Half the interval that holds the middle 68 %: the standard deviation, if Gaussian, and no slave to single outliers."""
+    if not len(values):
+        return float("nan")
     low, high = np.percentile(values, [15.87, 84.13])
     return float(0.5 * (high - low))

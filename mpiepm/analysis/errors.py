@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from emcee import autocorr
 
-_FEWEST = 8  # origins from which its correlations can be told
+WELL_SAMPLED = 50.0  # origins over tau from which tau can be trusted
+_FEWEST = 8  # origins from which correlations can be told at all
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Estimate:
 
 def known(estimate: Estimate, units: int) -> bool:
     """Are there enough origins, 50 tau, to trust tau? If not, tau and with it the error are lower bounds."""
-    return units >= 50 * float(estimate.correlation)
+    return units >= WELL_SAMPLED * float(estimate.correlation)
 
 
 def jackknife(estimator: Callable[[np.ndarray], Any], units: int) -> Estimate:

@@ -110,32 +110,51 @@ def inverse_yield_rate(e: Ensemble) -> Estimate:
     return jackknife(lambda o: float(duration[o].sum() * e.sites / max(events[o].sum(), 1)), e.origins)
 
 
-def xi4(e: Ensemble) -> Estimate:
-    """Dynamic correlation length at tau_alpha, lattice constants, from chi4, which is S4 at q = 0, and S4 at small q.
+def _at_relaxation(e: Ensemble, origins: np.ndarray, lag: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean over some origins of `values` (origin, lag, ...) at their own tau_alpha, linear in log(lag); NaN outside the lags.
 
-    Both are interpolated to tau_alpha, linearly in log(lag).
+    tau_alpha is found anew for every choice of origins: what P has too much of is then not held against the value.
     """
-    tau, lag = relaxation_time(e.lag, e.persistence), e.data["four_point/lag"]
+    tau = relaxation_time(e.lag, e.persistence[origins])
     k = int(np.searchsorted(lag, tau))
     if not 0 < k < len(lag):
-        return Estimate(float("nan"), float("nan"))
+        return np.full(values.shape[2:], np.nan)
     share = np.log(tau / lag[k - 1]) / np.log(lag[k] / lag[k - 1])
-    values = e.data["four_point/structure_factor"]
-    shells = (1.0 - share) * values[:, k - 1] + share * values[:, k]
+    mean: np.ndarray = (1.0 - share) * values[origins, k - 1].mean(axis=0) + share * values[origins, k].mean(axis=0)
+    return mean
+
+
+def _structure_factor(e: Ensemble, origins: np.ndarray) -> tuple[float, np.ndarray]:
+    """S4 at tau_alpha of some origins: at q = 0, which is chi4, and in its shells (shell,)."""
+    tau = relaxation_time(e.lag, e.persistence[origins])
+    zero = float(np.interp(np.log(tau), np.log(e.lag), chi4(e.persistence[origins], e.sites)))
+    return zero, _at_relaxation(e, origins, e.data["four_point/lag"], e.data["four_point/structure_factor"])
+
+
+def xi4(e: Ensemble) -> Estimate:
+    """Dynamic correlation length at tau_alpha, lattice constants, from S4 at q = 0 and at small q (`correlation_length`)."""
     q, vectors = e.data["four_point/wave_number"], e.data["four_point/vectors"]
+    return jackknife(lambda o: correlation_length(*_structure_factor(e, o), q, vectors), e.origins)
+
+
+def second_moment_length(e: Ensemble) -> Estimate:
+    """sqrt(S4(0) / S4(q) - 1) / (2 sin(q / 2)) with the smallest q of the lattice, lattice constants; NaN if S4 grows.
+
+    Over L it is a function of L / xi alone, as a collapse wants it; a fit over a fixed range of q, as that of xi_4, is not.
+    """
+    q = float(e.data["four_point/wave_number"][0])
 
     def estimate(origins: np.ndarray) -> float:
-        zero = float(np.interp(np.log(tau), np.log(e.lag), chi4(e.persistence[origins], e.sites)))
-        return correlation_length(zero, shells[origins].mean(axis=0), q, vectors)
+        zero, shells = _structure_factor(e, origins)
+        excess = zero / shells[0] - 1.0
+        return float(np.sqrt(excess) / (2.0 * np.sin(0.5 * q))) if excess > 0.0 else float("nan")
 
     return jackknife(estimate, e.origins)
 
 
 def mean_cluster_size(e: Ensemble) -> Estimate:
     """Mean size of the cluster of a mobile site at tau_alpha, <s^2> / <s>, sites; linear in log(lag) between the lags."""
-    tau, lag = relaxation_time(e.lag, e.persistence), e.data["clusters/lag"]
-    sizes = e.data["clusters/mean_size"][:, : len(lag)]
-    return jackknife(lambda o: float(np.interp(np.log(tau), np.log(lag), sizes[o].mean(axis=0), left=np.nan)), e.origins)
+    return jackknife(lambda o: float(_at_relaxation(e, o, e.data["clusters/lag"], e.data["clusters/mean_size"])), e.origins)
 
 
 def avalanche_cutoff(e: Ensemble) -> Estimate:

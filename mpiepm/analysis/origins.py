@@ -20,6 +20,7 @@ _NUMBERS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name
     "inverse_yield_rate": ("origins/events", "sweeps", estimators.inverse_yield_rate),
     "chi4_peak": ("persistence/value", "1", estimators.chi4_peak),
     "xi4": ("four_point/structure_factor", "sites", estimators.xi4),
+    "second_moment_length": ("four_point/structure_factor", "sites", estimators.second_moment_length),
     "mean_cluster_size": ("clusters/mean_size", "sites", estimators.mean_cluster_size),
     "stress_variance": ("histograms/stress/counts", "sigma_c^2", estimators.stress_variance),
 }

@@ -12,10 +12,9 @@ import numpy as np
 import xarray
 
 from mpiepm.analysis.collapse import Collapse, Points, collapse
-from mpiepm.analysis.errors import Estimate
+from mpiepm.analysis.errors import WELL_SAMPLED, Estimate
 from mpiepm.analysis.origins import OriginsPoint
 from mpiepm.analysis.read import Ensemble
-from mpiepm.core.params import ParameterError
 from mpiepm.core.sections import Epmq
 
 DIFFERENT, DOUBTFUL = 3.0, 2.0  # standard errors
@@ -85,12 +84,37 @@ def size_table(family: Sequence[Ensemble]) -> xarray.Dataset:
                 table[f"avalanche_cutoff, {criterion}{suffix}"] = column
         tables.append(table.drop_dims("criterion", errors="ignore"))
     joined = xarray.concat(tables, "state", data_vars="all", join="outer")
-    return joined.isel(state=np.lexsort([joined.length.values, -joined.temperature.values]))
+    return with_borrowed_correlations(joined.isel(state=np.lexsort([joined.length.values, -joined.temperature.values])))
+
+
+def with_borrowed_correlations(table: xarray.Dataset) -> xarray.Dataset:
+    """Where there are too few origins to know tau, errors as with the tau of the best sampled state at that temperature.
+
+    How long origins remember each other hardly depends on the size. A variance over n of them, as chi4 is, misses the share
+    (tau - 1) / (n - 1), which is put back; where that is more than half of it the value is NaN.
+    """
+    table = table.copy(deep=True)
+    origins = table.origins.values
+    for name in measured(table):
+        value, error, tau = (table[f"{name}{suffix}"].values for suffix in ("", "_error", "_correlation"))
+        for temperature in np.unique(table.temperature.values):
+            here = np.flatnonzero((table.temperature.values == temperature) & np.isfinite(tau))
+            if not here.size:
+                continue
+            lender = here[np.argmax(origins[here] / tau[here])]
+            for k in here[origins[here] < WELL_SAMPLED * tau[here]]:
+                longer = max(1.0, tau[lender] / tau[k])
+                error[k], tau[k] = error[k] * np.sqrt(longer), tau[k] * longer
+                if name == "chi4_peak":
+                    missed = (tau[k] - 1.0) / (origins[k] - 1)
+                    share = 1.0 - missed if missed < 0.5 else np.nan
+                    value[k], error[k] = value[k] / share, error[k] / share
+    return table
 
 
 def measured(table: xarray.Dataset) -> list[str]:
     """Names of the estimates in a table that may depend on the size."""
-    names = ("chi4_peak", "tau_alpha", "xi4", "inverse_yield_rate", "mean_cluster_size")
+    names = ("chi4_peak", "tau_alpha", "xi4", "second_moment_length", "inverse_yield_rate", "mean_cluster_size")
     return [*(name for name in names if name in table), *cutoffs(table)]
 
 
@@ -107,13 +131,13 @@ def points(table: xarray.Dataset, name: str) -> Points:
 
 
 def steps(table: xarray.Dataset, name: str) -> list[Step]:
-    """From every size to the next at every temperature; the largest stands alone."""
+    """From every size to the next at every temperature; the largest stands alone. T = 0 has another unit of time: not there."""
     found = []
-    for temperature in np.unique(table.temperature.values)[::-1]:
+    for temperature in np.unique(table.temperature.values[table.temperature.values > 0.0])[::-1]:
         here = table.isel(state=table.temperature.values == temperature)
         lengths, values, errors = here.length.values, here[name].values, here[f"{name}_error"].values
-        xi = here.xi4.values[np.isfinite(here.xi4.values)][-1:] if "xi4" in here else []
-        longest = float(xi[0]) if len(xi) else float("nan")
+        known = here.isel(state=np.isfinite(here.xi4_error.values)) if "xi4" in here else here.isel(state=[])
+        longest = float(known.xi4[-1] + known.xi4_error[-1]) if known.sizes["state"] else float("nan")
         for k, length in enumerate(lengths):
             after = slice(k, k + 2)
             found.append(_step(float(temperature), lengths[after], values[after], errors[after], float(length) / longest))
@@ -124,30 +148,45 @@ def _step(temperature: float, lengths: np.ndarray, values: np.ndarray, errors: n
     nothing = Estimate(float("nan"), float("nan"))
     if len(lengths) < 2:
         return Step(temperature, float(lengths[0]), float("nan"), nothing, nothing, float("nan"), in_xi)
-    ratio, error = float(values[1] / values[0]), float(np.hypot(*(errors / values)))
-    factor = float(np.log(lengths[1] / lengths[0]))
-    slope = Estimate(float(np.log(ratio)) / factor, error / factor)
     length, larger = map(float, lengths)
-    return Step(temperature, length, larger, Estimate(ratio, ratio * error), slope, float(np.log(ratio)) / error, in_xi)
+    ratio = ratio_of(Estimate(values[0], errors[0]), Estimate(values[1], errors[1]))
+    if not ratio.error > 0.0:  # unknown, or without any scatter
+        return Step(temperature, length, larger, ratio, nothing, float("nan"), in_xi)
+    factor, logarithm, error = np.log(larger / length), np.log(ratio.value), ratio.error / ratio.value
+    return Step(temperature, length, larger, ratio, Estimate(logarithm / factor, error / factor), logarithm / error, in_xi)
+
+
+def ratio_of(y: Estimate, larger: Estimate) -> Estimate:
+    """Of the second to the first; NaN where one of them is not positive."""
+    if not (y.value > 0.0 and larger.value > 0.0):
+        return Estimate(float("nan"), float("nan"))
+    ratio = float(larger.value / y.value)
+    return Estimate(ratio, ratio * float(np.hypot(y.error / y.value, larger.error / larger.value)))
 
 
 def sufficient(table: xarray.Dataset, name: str) -> dict[float, float]:
-    """At each temperature the smallest size from which on no step differs and L >= 3 xi_4; NaN if none is known to do."""
-    enough: dict[float, float] = {}
-    for step in reversed(steps(table, name)):
-        best = enough.setdefault(step.temperature, float("nan"))
-        alone = not np.isfinite(step.larger)
-        fits = step.lengths >= LENGTHS and (alone or abs(step.deviation) <= DOUBTFUL)
-        if fits and (alone or best == step.larger):
-            enough[step.temperature] = step.length
-    return dict(reversed(enough.items()))
+    """At each temperature the smallest size from which on no step differs and L >= 3 xi_4; NaN if none is known to do.
+
+    The largest size is compared with the one before it: a temperature with one size has no answer.
+    """
+    everything = steps(table, name)
+    enough = {step.temperature: float("nan") for step in everything}
+    for temperature in enough:
+        for step in reversed([s for s in everything if s.temperature == temperature and np.isfinite(s.larger)]):
+            if not abs(step.deviation) <= DOUBTFUL:
+                break
+            for length in (step.larger, step.length):
+                if length * step.lengths / step.length >= LENGTHS:
+                    enough[temperature] = length
+    return enough
 
 
 def collapses(table: xarray.Dataset, replicas: int = 200) -> dict[str, Collapse]:
-    """Of chi4 peak, xi_4 / L, clusters and avalanches, those that can be tried."""
+    """Of chi4 peak, correlation length over L, clusters and avalanches, those that can be tried."""
     found = {}
-    for name in ("chi4_peak", "xi4", "mean_cluster_size", *cutoffs(table)):
-        if name in table and (best := widest_collapse(points(table, name), name == "xi4", replicas)) is not None:
+    for name in ("chi4_peak", "second_moment_length", "mean_cluster_size", *cutoffs(table)):
+        is_length = name == "second_moment_length"
+        if name in table and (best := widest_collapse(points(table, name), is_length, replicas)) is not None:
             found[name] = best
     return found
 
@@ -158,15 +197,13 @@ def widest_collapse(data: Points, is_length: bool = False, replicas: int = 200) 
     Towards T = 0 corrections to scaling vanish, so the hottest are left out first. Of a length a = 1. None: cannot be tried.
     """
     free, given = (("inverse_nu",), {"a": 1.0}) if is_length else (("a", "inverse_nu"), {})
-    best = None
+    tried = None
     for hottest in np.unique(data.temperature)[::-1]:
-        kept = data.temperature <= hottest
-        if len(np.unique(data.temperature[kept])) < FEWEST_TEMPERATURES or kept.sum() < FEWEST_POINTS:
+        kept = data.where(data.temperature <= hottest)
+        enough = len(np.unique(kept.temperature)) >= FEWEST_TEMPERATURES and len(kept.value) >= FEWEST_POINTS
+        if not enough or len(np.unique(kept.length)) < 2:
             break
-        try:
-            best = collapse(data.where(kept), free, given, replicas)
-        except ParameterError:
+        tried = kept
+        if collapse(kept, free, given, replicas=0).holds:
             break
-        if best.holds:
-            break
-    return best
+    return None if tried is None else collapse(tried, free, given, replicas)

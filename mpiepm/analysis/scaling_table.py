@@ -11,7 +11,7 @@ from mpiepm.analysis.collapse import Collapse
 from mpiepm.analysis.read import ensembles
 
 NAMES = {"tau_alpha": "tau_alpha", "inverse_yield_rate": "1 / yield rate", "chi4_peak": "chi4 peak", "xi4": "xi_4",
-         "mean_cluster_size": "cluster size"}  # fmt: skip
+         "second_moment_length": "xi_2", "mean_cluster_size": "cluster size"}  # fmt: skip
 
 _COLUMNS = "  {:10s} {:>7s} {:>6s} {:>22s} {:>8s} {:>16s} {:>9s}  {}"
 
@@ -58,4 +58,4 @@ def describe(best: Collapse) -> str:
     hottest, total = best.points.temperature.max(), len(best.points.value)
     quality = f"S = {best.quality:.2g} (p = {best.probability:.2g})"
     why = f"; {best.objection}" if best.objection else ""
-    return f"{verdict}, {quality}, {best.compared} of {total} points, T <= {hottest:g}: {exponents}{why}"
+    return f"{verdict}, {quality}, {total} points, T <= {hottest:g}: {exponents}{why}"

@@ -9,6 +9,7 @@ from mpiepm.analysis.scaling import DIFFERENT, DOUBTFUL, LENGTHS, Step
 from mpiepm.campaign import figures, findings
 from mpiepm.campaign.findings import Family, compact
 
+SHOWN = 3  # tables of quantities that are not folded away
 _JUDGED = ("tau_alpha", "chi4_peak")  # quantities whose size dependence is shown
 _MAPS = 6  # of mobility, at most
 
@@ -64,7 +65,7 @@ def collapses(family: Family, prefix: str) -> list[Figure]:
     for k, (quantity, best) in enumerate(family.collapses.items()):
         drawing = figures.svg(f"{prefix}-c{k}", f"collapse of {findings.label(quantity)}", figures.collapse(family, quantity))
         quality = f"S = {best.quality:.2g}, probability {best.probability:.2g}"
-        over = f"{best.compared} of {len(best.points.value)} points compared, T ≤ {best.points.temperature.max():g}"
+        over = f"{len(best.points.value)} points, T ≤ {best.points.temperature.max():g}"
         but = f"; {best.objection}" if best.objection else ""
         caption = f"{findings.label(quantity)}: {findings.exponents(best)}; {quality}; {over}{but}"
         found.append(Figure(drawing, caption, "collapse" if best.holds else "no collapse"))
@@ -72,10 +73,11 @@ def collapses(family: Family, prefix: str) -> list[Figure]:
 
 
 def tables(family: Family) -> list[dict[str, Any]]:
-    """tau_alpha, chi4 peak, xi_4, ...: a row for each temperature, a column for each size."""
+    """chi4 peak, tau_alpha, xi_4, ...: a row for each temperature, a column for each size; after `SHOWN` those of origins."""
     found = []
     for quantity, steps in family.steps.items():
-        marks = {(s.temperature, s.length): _mark(s) for s in steps} if quantity in _JUDGED else {}
+        enough = family.enough.get(quantity, {})
+        marks = {(s.temperature, s.length): _mark(s, enough[s.temperature]) for s in steps} if enough else {}
         table = family.table
         values = {
             (t, length): Cell(compact(float(value), float(error)), marks.get((t, length), ""))
@@ -89,21 +91,33 @@ def tables(family: Family) -> list[dict[str, Any]]:
         if any(cell.text not in ("", "–") for row in rows.values() for cell in row):
             units = table[quantity].attrs.get("units", "1").replace("1", "")
             found.append({"title": findings.label(quantity), "units": units, "columns": family.lengths, "rows": rows})
-    return found
+    return [*found[:SHOWN], _origins(family), *found[SHOWN:]]
 
 
-def _mark(step: Step) -> str:
+def _origins(family: Family) -> dict[str, Any]:
+    """How many there are of each state."""
+    t, length, number = (family.table[name].values.tolist() for name in ("temperature", "length", "origins"))
+    values = {(t, length): Cell(str(number)) for t, length, number in zip(t, length, number, strict=True)}
+    rows = {f"{t:g}": [values.get((t, length), Cell("")) for length in family.lengths] for t in sorted(set(t), reverse=True)}
+    return {"title": "origins", "units": "", "columns": family.lengths, "rows": rows}
+
+
+def _mark(step: Step, enough: float) -> str:
     if abs(step.deviation) > DIFFERENT:
         return "small"
     if abs(step.deviation) > DOUBTFUL or step.lengths < LENGTHS:
         return "doubtful"
-    return "enough" if step.lengths >= LENGTHS else ""
+    return "enough" if step.length >= enough else ""
+
+
+def _plain(value: float) -> str:
+    return f"{value:.1f}" if np.isfinite(value) else "–"
 
 
 def steps(family: Family) -> list[tuple[str, Any, str, str, str, str]]:
     """Lines of the comparison from one size to the next."""
     return [
-        (findings.label(quantity), s, findings.of(s.ratio), findings.of(s.slope), f"{s.deviation:.1f}", f"{s.lengths:.1f}")
+        (findings.label(quantity), s, findings.of(s.ratio), findings.of(s.slope), _plain(s.deviation), _plain(s.lengths))
         for quantity in _JUDGED for s in family.steps.get(quantity, []) if np.isfinite(s.larger)
     ]  # fmt: skip
 

@@ -31,7 +31,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "xtick.direction": "in", "ytick.direction": "in",
 }  # fmt: skip
 _MATH = {"chi4_peak": r"$\chi_4^*$", "tau_alpha": r"$\tau_\alpha$ (sweeps)", "xi4": r"$\xi_4$ (sites)",
-         "mean_cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
+         "second_moment_length": r"$\xi_2$ (sites)", "mean_cluster_size": r"$\langle s^2\rangle/\langle s\rangle$"}  # fmt: skip
 _MAP_PIXELS = 320
 _EARLY, _LATE = -2.5, 0.5  # decades of t / tau_alpha that a mobility map tells apart
 
@@ -93,6 +93,12 @@ def _markers(axes: Axes, family: Family, length: float, points: np.ndarray, line
         axes.errorbar(x, y, dy, fmt=f"o{line}", color=chosen, ms=4.5, lw=1.2, elinewidth=1.0, capsize=2.0, label=label)
 
 
+def _legend(axes: Axes) -> None:
+    """Of what there is; nothing may be."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
 def against_inverse_temperature(family: Family, quantity: str) -> Callable[[Axes], None]:
     """A quantity of all sizes, on a logarithmic scale over 1/T."""
 
@@ -104,7 +110,7 @@ def against_inverse_temperature(family: Family, quantity: str) -> Callable[[Axes
             _markers(axes, family, length, points, line="-")
         axes.set(xlabel="$1/T$", ylabel=_MATH.get(quantity, quantity))
         _logarithmic(axes, "y")
-        axes.legend()
+        _legend(axes)
 
     return draw
 
@@ -129,7 +135,7 @@ def size_ratio(family: Family) -> Callable[[Axes], None]:
         axes.axvline(LENGTHS, color=_MUTED, lw=0.8, ls="--")
         axes.set(xlabel=r"$L/\xi_4$", ylabel=r"$\tau_\alpha(L)\,/\,\tau_\alpha(L_{\max})$")
         _logarithmic(axes, "xy")
-        axes.legend()
+        _legend(axes)
 
     return draw
 
@@ -145,7 +151,7 @@ def collapse(family: Family, quantity: str) -> Callable[[Axes], None]:
         name = _MATH.get(quantity, r"$\langle S^2\rangle/\langle S\rangle$").split(" (")[0].strip("$")
         axes.set(xlabel=r"$T\,L^{1/\nu}$", ylabel=f"${name}\\,L^{{-a}}$")
         _logarithmic(axes, "xy")
-        axes.legend()
+        _legend(axes)
 
     return draw
 
@@ -160,7 +166,7 @@ def curves(members: Sequence[Ensemble], family: Family, quantity: str) -> Callab
             kept = values > 0.01 * np.nanmax(values, initial=0.0)
             axes.plot(e.lag[kept], values[kept], color=colour(place(family, length)), lw=1.6, label=f"L = {length:g}")
         axes.set(xlabel="$t$ (sweeps)", ylabel="$P(t)$" if quantity == "P" else r"$\chi_4(t)$", xscale="log")
-        axes.legend()
+        _legend(axes)
 
     return draw
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import floor, hypot, isfinite, log, log10
+from itertools import combinations
+from math import floor, isfinite, log, log10
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mpiepm.campaign.status import Status
 from mpiepm.campaign.tables import state_point
 from mpiepm.core.params import ParameterError, Parameters
 
-NAMES = {"chi4_peak": "χ₄ peak", "tau_alpha": "τ_α", "inverse_yield_rate": "1/Γ", "xi4": "ξ₄",
+NAMES = {"chi4_peak": "χ₄ peak", "tau_alpha": "τ_α", "inverse_yield_rate": "1/Γ", "xi4": "ξ₄", "second_moment_length": "ξ₂",
          "mean_cluster_size": "clusters ⟨s²⟩/⟨s⟩"}  # fmt: skip
 
 
@@ -83,36 +84,33 @@ def sentences(family: Family) -> list[str]:
 
 
 def _size_dependence(family: Family, quantity: str) -> str:
-    """Every lattice against the largest, at the lowest temperature that has two."""
+    """At the lowest temperature that has two sizes."""
     for temperature in np.unique(family.table.temperature.values):
         here = family.table.isel(state=family.table.temperature.values == temperature)
-        here = here.isel(state=np.isfinite(here[quantity].values) & np.isfinite(here[f"{quantity}_error"].values))
-        if here.sizes["state"] >= 2:
+        here = here.isel(state=(here[quantity].values > 0.0) & (here[f"{quantity}_error"].values > 0.0))
+        if temperature > 0.0 and here.sizes["state"] >= 2:
             columns = (here.length.values, here[quantity].values, here[f"{quantity}_error"].values)
             values = [(float(length), Estimate(float(y), float(dy))) for length, y, dy in zip(*columns, strict=True)]
-            return f"At T = {temperature:g} {NAMES[quantity]} {_from_smallest_to_largest(values)}."
+            return f"At T = {temperature:g} {NAMES[quantity]} {_over_sizes(values)}."
     return ""
 
 
-def _from_smallest_to_largest(values: list[tuple[float, Estimate]]) -> str:
-    """What they do, and from which size on they no longer do it."""
-    largest, last = values[-1]
-    ratios = [last.value / y.value for _, y in values[:-1]]
-    errors = [hypot(y.error / y.value, last.error / last.value) for _, y in values[:-1]]  # relative
-    deviations = [abs(log(ratio)) / error for ratio, error in zip(ratios, errors, strict=True)]
+def _over_sizes(values: list[tuple[float, Estimate]]) -> str:
+    """The two sizes that differ most, and from which size on none do."""
+    last = len(values) - 1
+    ratios = {(j, k): scaling.ratio_of(values[j][1], values[k][1]) for j, k in combinations(range(len(values)), 2)}
+    deviations = {pair: abs(log(ratio.value)) * ratio.value / ratio.error for pair, ratio in ratios.items()}
 
-    def change(k: int) -> str:
-        length, first = values[k]
-        factor = compact(ratios[k], ratios[k] * errors[k])
-        ends = f"{of(first)} (L = {length:g}), {of(last)} (L = {largest:g})"
-        return f"{ends}, a factor of {factor}, {deviations[k]:.1f} standard errors"
+    def change(pair: tuple[int, int]) -> str:
+        ends = ", ".join(f"{of(values[k][1])} (L = {values[k][0]:g})" for k in pair)
+        return f"{ends}, a factor of {of(ratios[pair])}, {deviations[pair]:.1f} standard errors"
 
-    differ = [k for k, deviation in enumerate(deviations) if deviation >= scaling.DOUBTFUL]
-    if not differ:
-        return f"shows no size dependence within errors: {change(0)}"
-    level = differ[-1] + 1
-    said = f"{'depends' if max(deviations) > scaling.DIFFERENT else 'seems to depend'} on the size: {change(0)}"
-    return said if level == len(ratios) else f"{said}; none within errors from L = {values[level][0]:g} on: {change(level)}"
+    most = max(deviations, key=lambda pair: deviations[pair])
+    if deviations[most] < scaling.DOUBTFUL:
+        return f"shows no size dependence within errors: {change((0, last))}"
+    level = 1 + max(j for (j, _), deviation in deviations.items() if deviation >= scaling.DOUBTFUL)
+    said = f"{'depends' if deviations[most] > scaling.DIFFERENT else 'seems to depend'} on the size: {change(most)}"
+    return said if level == last else f"{said}; none within errors from L = {values[level][0]:g} on: {change((level, last))}"
 
 
 def _large_enough(family: Family) -> str:
@@ -146,7 +144,7 @@ def _length(family: Family) -> str:
 
 def _collapse(quantity: str, best: Collapse) -> str:
     hottest = best.points.temperature.max()
-    quality = f"S = {best.quality:.2g}, probability {best.probability:.2g}, T ≤ {hottest:g}"
+    quality = f"{len(best.points.value)} points, T ≤ {hottest:g}, S = {best.quality:.2g}, probability {best.probability:.2g}"
     if not best.holds:
         return f"{NAMES[quantity]}: no collapse L^a f(T L^(1/ν)) of all sizes ({quality}): {best.objection}."
     return f"{NAMES[quantity]} collapses as L^a f(T L^(1/ν)), {exponents(best)} ({quality})."
@@ -186,7 +184,7 @@ def compact(value: float, error: float) -> str:
 
 
 def as_data(family: Family) -> dict[str, Any]:
-    """Numbers of all this for a machine; see docs/scaling.md."""
+    """Numbers of all this for a machine; see docs/campaigns.md."""
     table = family.table
     columns = [*table.coords, *table.data_vars]
     rows = [{str(name): _plain(table[name].values[k]) for name in columns} for k in range(table.sizes["state"])]
@@ -212,7 +210,7 @@ def as_data(family: Family) -> dict[str, Any]:
 def _collapse_data(best: Collapse) -> dict[str, Any]:
     return {
         "form": "y = L^a f(T L^inverse_nu)", "holds": best.holds, "quality": best.quality, "probability": best.probability,
-        "compared": best.compared, "points": len(best.points.value), "hottest": float(best.points.temperature.max()),
+        "degree": best.degree, "points": len(best.points.value), "hottest": float(best.points.temperature.max()),
         "parameters": {name: _pair(estimate) for name, estimate in best.parameters.items()}, "a_nu": _pair(best.gamma),
     }  # fmt: skip
 

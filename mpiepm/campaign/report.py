@@ -83,7 +83,7 @@ def _context(
         "stationary": stationary, "refused": told["left_out"], "strays": told["strays"],
         "cost_figure": _cost_figure(hours), "common": _common(entries), "software": told["software"],
         "origins": _origins(entries), "palettes": (figures.palette(dark=False), figures.palette(dark=True)),
-        "map_scale": figures.map_scale(), "lengths": LENGTHS,
+        "map_scale": figures.map_scale(), "lengths": LENGTHS, "shown": exhibits.SHOWN,
     }  # fmt: skip
 
 

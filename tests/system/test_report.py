@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,17 @@ over = { T = [0.2], seed = 1 }
 model.name = "ferrero"
 engine.name = "step"
 run = { equilibrate = { time = 50 }, duration = 50 }
+"""
+POOR = """
+[base]
+engine.name = "event"
+run = { equilibrate = { events_per_site = 2 }, origins = 1 }
+[[grid]]
+over = { L = [8, 16], T = [0.1, 0.06], seed = 1 }
+[[grid]]
+name = "extremal"
+over = { L = [8, 16], T = [0.0], seed = 1 }
+set = { engine.dynamics = "extremal", run.origins = 4, output.avalanches = { gaps = [], thresholds = [0.5] } }
 """
 # What a page may look like and ask for, whatever its contents: evaluated in it
 HONEST = """({
@@ -72,10 +84,23 @@ def test_the_summary_for_machines(report: Path) -> None:
     (found,) = told["results"]  # FMB is not in it
     assert [(s["temperature"], s["length"]) for s in found["states"]][:3] == [(0.1, 16), (0.1, 24), (0.1, 32)]
     assert len(found["states"]) == 10
-    assert all(state["tau_alpha"] is None or state["tau_alpha"] > 0 for state in found["states"])
+    assert all(state["tau_alpha"] > 0 for state in found["states"])
     steps = found["size_dependence"]["chi4_peak"]
     assert [(s["length"], s["larger"]) for s in steps if s["temperature"] == 0.1] == [(16, 24), (24, 32), (32, None)]
     assert {entry["temperature"] for entry in found["large_enough"]["tau_alpha"]} == {0.1, 0.06, 0.04, 0.03}
+
+
+def test_what_is_not_known_is_a_dash(mpiepm: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    """One origin, no lengths, exact values: extremal dynamics counts events, so that 1 / Gamma has no error."""
+    file, out = tmp_path / "poor.toml", tmp_path / "out"
+    file.write_text(POOR)
+    for action in ("run", "report"):
+        done = mpiepm(1, "campaign", action, file, "--out", out)
+        assert done.returncode == 0, done.stderr
+    assert re.search(r"\bnan\b", (out / "report.html").read_text()) is None
+    found = json.loads((out / "report.json").read_text())["results"]
+    assert {state["temperature"] for one in found for state in one["states"]} == {0.0, 0.1, 0.06}
+    assert not any("T = 0 " in sentence for one in found for sentence in one["sentences"])  # there N events are one sweep
 
 
 def test_the_page_says_it_all(report: Path) -> None:

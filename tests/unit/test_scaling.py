@@ -11,7 +11,7 @@ def table(xi: tuple[float, float] = (5.0, 60.0)) -> xarray.Dataset:
     """Two temperatures, three sizes: no size dependence at the higher, and L = 32 slower at the lower."""
     temperature, length = np.repeat([0.1, 0.01], 3), np.tile([32.0, 64.0, 128.0], 2)
     tau = np.array([10.0, 10.2, 10.1, 2000.0, 1000.0, 1010.0])
-    columns = {"tau_alpha": tau, "tau_alpha_error": 0.02 * tau, "xi4": np.repeat(xi, 3)}
+    columns = {"tau_alpha": tau, "tau_alpha_error": 0.02 * tau, "xi4": np.repeat(xi, 3), "xi4_error": np.zeros(6)}
     return xarray.Dataset(
         {name: ("state", values) for name, values in columns.items()},
         coords={"temperature": ("state", temperature), "length": ("state", length)},
@@ -38,6 +38,36 @@ def test_smallest_size_that_is_large_enough() -> None:
     assert np.isnan(scaling.sufficient(table(), "tau_alpha")[0.01])  # no size holds three xi_4
     assert scaling.sufficient(table(xi=(5.0, 20.0)), "tau_alpha")[0.01] == 64
     assert scaling.sufficient(table(xi=(5.0, 5.0)), "tau_alpha")[0.01] == 64  # by xi_4 L = 32 were enough, but it differs
+
+
+def test_the_largest_is_large_enough_only_if_it_agrees_with_another() -> None:
+    cold = table(xi=(5.0, 5.0))
+    assert np.isnan(scaling.sufficient(cold.isel(state=[0, 3]), "tau_alpha")[0.1])  # there is one size
+    cold["tau_alpha"][5] = 1300.0
+    assert np.isnan(scaling.sufficient(cold, "tau_alpha")[0.01])
+    cold["tau_alpha"][5] = np.nan
+    assert np.isnan(scaling.sufficient(cold, "tau_alpha")[0.01])
+    assert scaling.sufficient(cold, "tau_alpha")[0.1] == 32
+
+
+def test_what_has_no_error_is_not_compared() -> None:
+    exact = table()
+    exact["tau_alpha_error"][:] = 0.0
+    assert np.isnan([step.deviation for step in scaling.steps(exact, "tau_alpha")]).all()
+
+
+def test_few_origins_get_the_correlation_of_many() -> None:
+    states = table().isel(state=[0, 1])[["temperature"]].assign_coords(origins=("state", [400, 5]))
+    for name, value in (("tau_alpha", 10.0), ("chi4_peak", 30.0)):
+        for suffix, one in (("", value), ("_error", 0.1 * value), ("_correlation", 1.0)):
+            states[f"{name}{suffix}"] = ("state", np.full(2, one))
+        states[f"{name}_correlation"][0] = 2.0
+    borrowed = scaling.with_borrowed_correlations(states)
+    assert borrowed.tau_alpha.values.tolist() == [10.0, 10.0]
+    assert borrowed.tau_alpha_error.values == pytest.approx([1.0, np.sqrt(2.0)])
+    assert borrowed.chi4_peak.values == pytest.approx([30.0, 40.0])  # (tau - 1) / (n - 1) = 1 / 4 was missing
+    assert borrowed.chi4_peak_error.values == pytest.approx([3.0, 4.0 * np.sqrt(2.0)])
+    assert states.chi4_peak.values.tolist() == [30.0, 30.0]
 
 
 def test_the_hottest_are_left_out_until_the_rest_collapses() -> None:
