@@ -9,7 +9,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,12 +17,12 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mpiepm.campaign import resources
-from mpiepm.campaign.overlay import SHORT, Flat, flatten, lay, nest, settle
+from mpiepm.campaign.overlay import SHORT, Flat, flatten, nest, overlay, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
-from mpiepm.core.sections import Lattice, Section
+from mpiepm.core.sections import LARGEST, Lattice, Section
 from mpiepm.engine.layout import most_ranks
 from mpiepm.io import rundir
 
@@ -118,12 +118,12 @@ def _points(file: File, out: Path) -> Iterator[Point]:
             combinations = list(_combinations(grid.over))
         except ParameterError as error:
             raise ParameterError(f"grid {number}: {error}") from None
-        common = lay(base, flatten(grid.set))
+        layers = [base, flatten(grid.set)]
         needs = validated(Needs, {**file.resources.model_dump(), **grid.resources}, "resources")
         for axes in combinations:
             name = "/".join([grid.name] * bool(grid.name) + [_label(key, value) for key, value in axes.items()])
             try:
-                point = _point(name, out / name, common, axes, needs)
+                point = _point(name, out / name, [*layers, flatten(axes)], axes, needs)
             except ParameterError as error:
                 raise ParameterError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
             twin = known.setdefault(name, point)
@@ -171,10 +171,9 @@ def _label(key: str, value: Any) -> str:
     return re.sub(r"[^\w.+=,-]", "_", f"{key}={text}")
 
 
-def _point(name: str, folder: Path, common: Flat, axes: Mapping[str, Any], needs: Needs) -> Point:
-    flat = lay(common, flatten(axes))
-    variables = _variables(flat, axes)
-    params = from_values(nest(settle(flat, variables)))
+def _point(name: str, folder: Path, layers: Sequence[Flat], axes: Mapping[str, Any], needs: Needs) -> Point:
+    variables = _variables(layers, axes)
+    params = from_values(nest(settle(layers, variables)))
     if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
         raise ParameterError(f"model.activity_from = {params.model.activity_from!r}: give the number, model.activity")
     needed = resources.resolve(needs, variables)
@@ -183,14 +182,18 @@ def _point(name: str, folder: Path, common: Flat, axes: Mapping[str, Any], needs
     return Point(name, folder, variables, params, needed)
 
 
-def _variables(flat: Flat, axes: Mapping[str, Any]) -> dict[str, Any]:
+def _variables(layers: Sequence[Flat], axes: Mapping[str, Any]) -> dict[str, Any]:
     """What tables and expressions may refer to: L and T, whether they are axes or not, and all axes."""
+    keys = [SHORT[name] for name in ("L", "T", "a")]
+    about = [{key: layer[key] for key in keys if key in layer} for layer in layers]
     known: dict[str, Any] = {}
-    size = flat.get("lattice.size", Lattice().size)
-    if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
-        known["L"] = size[0] if len(set(size)) == 1 else math.sqrt(math.prod(size))
-    if isinstance(temperature := flat.get("model.temperature"), int | float):
-        known["T"] = temperature
+    for _ in range(2):  # either may depend on the other
+        found = overlay(about, known | dict(axes))
+        size, temperature = found.get("lattice.size", Lattice().size), found.get("model.temperature")
+        if isinstance(size, list | tuple) and all(isinstance(side, int) and 0 < side < LARGEST for side in size):
+            known["L"] = size[0] if len(set(size)) == 1 else math.sqrt(math.prod(size))
+        if isinstance(temperature, int | float):
+            known["T"] = temperature
     return known | dict(axes)
 
 

@@ -9,7 +9,7 @@ from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, 
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.speed import Machine, split_parts
 from mpiepm.core.params import ParameterError, Parameters, from_values
-from mpiepm.core.sections import Split
+from mpiepm.core.sections import Maps, Split
 from mpiepm.io import rundir
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +87,83 @@ def test_what_a_grid_sets_lies_over_the_base(tmp_path: Path) -> None:
     assert second.params.output.correlations.wave_number == 2
     assert (third.params.engine.name, third.params.lattice.size) == ("sweep", (32, 48))
     assert (third.params.run.equilibrate.time, third.params.run.stop_persistence) == (7, 0.1)
+
+
+ENGINES = """
+[base]
+model.temperature = 0.02
+{base}
+[[grid]]
+over = {{ L = [64, 128], {over} seed = 1 }}
+set = {{ {set} }}
+"""
+
+
+def engines(tmp_path: Path, base: str, grid: str = "", over: str = "") -> dict[str, dict[str, object]]:
+    """The keys of [engine] that are not the default, by point."""
+    found = {}
+    for point in read(tmp_path, ENGINES.format(base=base, set=grid, over=over)).points:
+        engine = point.params.engine
+        found[point.name.removesuffix("/seed=1")] = engine.model_dump(exclude_defaults=True) | {"name": engine.name}
+    return found
+
+
+def test_no_key_of_an_engine_is_lost(tmp_path: Path) -> None:
+    """Wherever its name is from, and in whatever order they stand."""
+    chosen = 'engine.name = { by = "L", "64" = "event", else = "split" }'
+    split = 'engine.name = "split"'
+    event, slow = {"name": "event"}, {"name": "split", "window": 3.0}
+    window = 'engine.window = { by = "L", "64" = "omit", else = 3 }'
+    for order in (f"{chosen}\n{window}", f"{window}\n{chosen}"):
+        assert engines(tmp_path, order) == {"L=64": event, "L=128": slow}
+    assert engines(tmp_path, chosen, window) == {"L=64": event, "L=128": slow}
+    assert engines(tmp_path, split, "engine.window = 3") == {"L=64": slow, "L=128": slow}
+    assert engines(tmp_path, "engine.window = 3", split) == {"L=64": slow, "L=128": slow}
+    assert engines(tmp_path, f"{split}\nengine.window = 3", chosen) == {"L=64": event, "L=128": slow}
+    assert engines(tmp_path, f"{chosen}\n{window}", split) == {"L=64": {"name": "split"}, "L=128": slow}
+    whole = 'engine = { by = "L", "64" = { name = "event" }, else = { name = "split", radius = "= L / 16" } }'
+    assert engines(tmp_path, whole, window) == {"L=64": event, "L=128": slow | {"radius": 8}}
+    assert engines(tmp_path, f"{split}\nengine.window = 3", whole) == {"L=64": event, "L=128": slow | {"radius": 8}}
+    both = engines(tmp_path, split, "", "engine.window = [2.0, 3.0],")
+    assert [engine["window"] for engine in both.values()] == [2.0, 3.0, 2.0, 3.0]
+    for base, text in ((chosen, "engine.window = 3"), (split, 'engine.name = "event", engine.window = 3')):
+        with pytest.raises(ParameterError, match=r"L=64/seed=1: engine.window: unknown key; it belongs to engine.name = "):
+            engines(tmp_path, base, text)
+    with pytest.raises(ParameterError, match="engine: has no entry for L = 64, and no else"):
+        engines(tmp_path, 'engine = { by = "L", "128" = { name = "split" } }', "engine.window = 3")
+
+
+def test_another_engine_brings_its_own_keys(tmp_path: Path) -> None:
+    """Those of the engine that was named below fall away; not those that stand beside the new name, or in the same grid."""
+    sweep = 'engine = { name = "sweep", window = 0.1, harmonics = 6 }'
+    assert engines(tmp_path, sweep, 'engine.name = "split", engine.radius = 8')["L=128"] == {"name": "split", "radius": 8}
+    found = engines(tmp_path, sweep, "engine.window = 3", 'engine.name = ["sweep", "split"],')
+    assert found["L=128/engine.name=split"] == {"name": "split", "window": 3.0}
+    assert found["L=128/engine.name=sweep"] == {"name": "sweep", "window": 3.0, "harmonics": 6}
+    only = 'engine.name = { by = "L", "128" = "split" }\nengine.radius = { by = "L", "128" = 8, else = "omit" }'
+    assert engines(tmp_path, only, 'engine.name = "sweep"') == {"L=64": {"name": "sweep"}, "L=128": {"name": "sweep"}}
+
+
+def test_what_is_omitted_replaces_nothing_else(tmp_path: Path) -> None:
+    text = """
+    [base]
+    run.stop_persistence = 0.1
+    output.four_point.per_decade = 8
+    [[grid]]
+    set.run.origin_duration = { by = "T", "0.1" = 7, else = "omit" }
+    set.output.four_point = { by = "T", "0.1" = "omit", else = { first = 1 } }
+    set.model = { by = "T", "0.1" = { barrier_exponent = "= 10 * T" }, else = "omit" }
+    over = { T = [0.1, 0.2], seed = 1 }
+    """
+    with pytest.raises(ParameterError, match=r"T=0.2/seed=1: output.four_point.first: unknown key"):
+        read(tmp_path, text)
+    hot, cold = read(tmp_path, text.replace("first = 1", "per_decade = 2")).points
+    assert isinstance(hot.params, Parameters)
+    assert isinstance(cold.params, Parameters)
+    assert (hot.params.run.origin_duration, hot.params.run.stop_persistence) == (7.0, None)
+    assert (cold.params.run.origin_duration, cold.params.run.stop_persistence) == (None, 0.1)
+    assert (hot.params.output.four_point, cold.params.output.four_point) == (None, Maps(per_decade=2))
+    assert hot.params.model.barrier_exponent == 1.0
 
 
 def test_points_are_found_again_after_the_file_was_edited(tmp_path: Path) -> None:
