@@ -76,7 +76,7 @@ class Campaign:
     Attributes
     ----------
     strays : run directories in `out` that no point of the file stands for
-    site : the profile that the file names, or that it is to run on
+    site : where it is to run;  profile : the file that tells so, if there is one
     """
 
     name: str
@@ -86,6 +86,7 @@ class Campaign:
     strays: tuple[Path, ...]
     packing: Packing | None
     site: Site
+    profile: Path | None
 
 
 def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Campaign:
@@ -105,7 +106,7 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
         points, strays = _place(list(_points(file, out)), out)
     except ParameterError as error:
         raise ParameterError("\n".join(f"{source}: {line}" for line in str(error).splitlines())) from None
-    return Campaign(name, path, out, tuple(points), tuple(strays), file.packing, site)
+    return Campaign(name, path, out, tuple(points), tuple(strays), file.packing, site, profile)
 
 
 def _points(file: File, out: Path) -> Iterator[Point]:
