@@ -9,6 +9,7 @@ import itertools
 import math
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,6 +103,8 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
     profile = profile or (path.parent / file.site if file.site else None)
     site = load_site(profile) if profile else Site()
     out = out or site.folder(name) or Path("results") / name
+    if out.exists() and not out.is_dir():
+        raise ParameterError(f"--out {out}: exists and is not a directory")
     try:
         points, strays = _place(list(_points(file, out)), out)
     except ParameterError as error:
@@ -110,8 +113,8 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
 
 
 def _points(file: File, out: Path) -> Iterator[Point]:
-    """All points, each once."""
-    base, known = flatten(file.base), dict[str, Point]()
+    """All points; of those with the same parameters only the first."""
+    base, named, known = flatten(file.base), dict[str, Point](), set[AnyParameters]()
     if not file.grid:
         raise ParameterError("grid: at least one [[grid]] is needed")
     for number, grid in enumerate(file.grid, 1):
@@ -127,12 +130,12 @@ def _points(file: File, out: Path) -> Iterator[Point]:
                 point = _point(name, out / name, [*layers, flatten(axes)], axes, needs)
             except ParameterError as error:
                 raise ParameterError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
-            twin = known.setdefault(name, point)
-            if twin is point:
-                yield point
-            elif twin.params != point.params:
+            if (twin := named.setdefault(name, point)).params != point.params:
                 changed = "; ".join(rundir.differences(twin.params, point.params))
                 raise ParameterError(f"{name}: two points of this name differ, give a grid a name: {changed}")
+            if point.params not in known:
+                known.add(point.params)
+                yield point
 
 
 def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -200,32 +203,61 @@ def _variables(layers: Sequence[Flat], axes: Mapping[str, Any]) -> dict[str, Any
 
 def _place(points: list[Point], out: Path) -> tuple[list[Point], list[Path]]:
     """The points with the directories they really lie in, and directories of other runs."""
-    stored = {folder: (folder / rundir.PARAMETERS) for folder in _run_directories(out)}
-    texts = {folder: _text(path) for folder, path in stored.items()}
-    placed, taken = [], set[Path]()
+    texts = {folder: _text(folder / rundir.PARAMETERS) for folder in _run_directories(out)}
+    taken = set[Path]()
     for point in points:
         folder = point.folder
+        if folder not in texts and _holds_run(folder):  # that was found under another name, through a link
+            texts[folder] = _text(folder / rundir.PARAMETERS)
         if folder in texts:
-            if texts[folder] != point.params.to_toml() and (there := load(stored[folder])) != point.params:
+            if texts[folder] != point.params.to_toml() and (there := load(folder / rundir.PARAMETERS)) != point.params:
                 changed = "; ".join(rundir.differences(there, point.params))
                 raise ParameterError(f"{point.name}: {folder} holds a run with other parameters: {changed}")
             taken.add(folder)
-        placed.append(point)
-    strays = {texts[folder]: folder for folder in texts if folder not in taken}
-    if strays:
-        strays = {_canonical(stored[folder], text): folder for text, folder in strays.items()}
-        placed = [
-            point if point.folder in taken else replace(point, folder=strays.pop(point.params.to_toml(), point.folder))
-            for point in placed
-        ]
-    return placed, sorted(strays.values())
+    if len(taken) == len(texts):
+        return points, []
+    known = set(map(_identity, taken))
+    strays = defaultdict[str, list[Path]](list)
+    for folder in sorted((folder for folder in texts if _identity(folder) not in known), key=rundir.is_finished):
+        strays[_canonical(folder / rundir.PARAMETERS, texts[folder])].append(folder)
+    placed = []
+    for point in points:
+        same = [] if point.folder in taken else strays.get(point.params.to_toml(), [])
+        placed.append(replace(point, folder=same.pop()) if same else point)  # of several one that is finished
+    return placed, sorted(itertools.chain(*strays.values()))
 
 
 def _run_directories(out: Path) -> Iterator[Path]:
-    for folder, inner, files in os.walk(out):
-        if rundir.PARAMETERS in files:
+    """All of them in `out`, each once: also those in other run directories, and behind links."""
+    seen: set[tuple[int, int] | None] = {None}
+    for folder, inner, files in os.walk(out, followlinks=True):
+        if (identity := _identity(folder)) in seen:
             inner.clear()
+            continue
+        seen.add(identity)
+        if rundir.PARAMETERS in files:
+            inner[:] = [name for name in inner if name != "journal"]
             yield Path(folder)
+
+
+def _identity(folder: Path | str) -> tuple[int, int] | None:
+    """Of the directory, whatever it is called; None if it has vanished."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _holds_run(folder: Path) -> bool:
+    """Raises ParameterError if no run can lie there."""
+    try:
+        os.stat(folder / rundir.PARAMETERS)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ParameterError(f"{folder}: {error.strerror}") from None
+    return True
 
 
 def _text(path: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mpiepm.arguments import parser
 from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, values
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.speed import Machine, split_parts
@@ -179,6 +180,41 @@ def test_points_are_found_again_after_the_file_was_edited(tmp_path: Path) -> Non
     assert (len(fewer.points), len(fewer.strays)) == (6, 6)
 
 
+def test_runs_in_run_directories_and_behind_links_are_found(tmp_path: Path) -> None:
+    text = "[base]\nmodel.temperature = 0.1\nrun.origins = 4\n[[grid]]\nover = { L = [16] }\n"
+    inner = text.replace("L = [16]", "L = [16], seed = [2, 3]")
+    for written in (text, inner):
+        for point in read(tmp_path, written).points:
+            rundir.plant(point.folder, point.params)
+    out = tmp_path / "out"
+    folders = [out / "L=16" / "seed=2", out / "L=16" / "seed=3"]
+    for renamed in (inner, inner.replace("over", 'name = "moved"\nover')):
+        campaign = read(tmp_path, renamed)
+        assert [point.folder for point in campaign.points] == folders
+        assert campaign.strays == (out / "L=16",)
+    with pytest.raises(ParameterError, match=r"L=16/seed=2: .*other parameters: run.origins is 4 there and 5 here"):
+        read(tmp_path, inner.replace("origins = 4", "origins = 5"))
+
+    twin = out / "a" / "twin"
+    rundir.plant(twin, campaign.points[0].params)
+    (twin / "archive.h5").touch()
+    assert read(tmp_path, inner).strays == (out / "L=16", twin)
+    moved = read(tmp_path, inner.replace("over", 'name = "moved"\nover'))
+    assert (moved.points[0].folder, moved.strays) == (twin, (out / "L=16", folders[0]))  # that is finished
+    shutil.rmtree(twin)
+
+    (out / "L=16").rename(tmp_path / "elsewhere")
+    (out / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(out)
+    campaign = read(tmp_path, inner)
+    assert [point.folder.resolve() for point in campaign.points] == [tmp_path / "elsewhere" / f"seed={k}" for k in (2, 3)]
+    assert [folder.resolve() for folder in campaign.strays] == [tmp_path / "elsewhere"]
+    (out / "L=16").symlink_to("linked")
+    campaign = read(tmp_path, inner)
+    assert [point.folder for point in campaign.points] == folders
+    assert [folder.resolve() for folder in campaign.strays] == [tmp_path / "elsewhere"]
+
+
 def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> None:
     for point in read(tmp_path).points[:1]:
         rundir.plant(point.folder, point.params)
@@ -223,6 +259,39 @@ def test_points_of_the_same_name_must_be_the_same(tmp_path: Path) -> None:
     assert len(read(tmp_path, twice).points) == 13
     with pytest.raises(ParameterError, match=r"two points of this name differ, give a grid a name: run.overlap is 1 there"):
         read(tmp_path, twice + "set.run.overlap = 2\n")
+
+
+def test_points_of_the_same_parameters_are_one(tmp_path: Path) -> None:
+    """Whatever they are called: by other grids, other axes, or the same in another order."""
+    text = "[base]\nmodel.temperature = 0.1\n"
+    for grid_, over in (
+        ("x", "L = [16, 32], seed = 2"), ("y", "L = [16, 64], seed = 2"), ("", "seed = 3, L = [16]"),
+        ("", "lattice.size = [[16, 16]], T = [0.1], seed = 1"),
+    ):  # fmt: skip
+        text += f'[[grid]]\nname = "{grid_}"\nover = {{ {over} }}\n'
+    points = read(tmp_path, text).points
+    assert len({point.params for point in points}) == len(points) == 7
+    assert [point.name for point in points[2:]] == [
+        "x/L=32/seed=1", "x/L=32/seed=2", "y/L=64/seed=1", "y/L=64/seed=2", "seed=3/L=16",
+    ]  # fmt: skip
+
+
+def test_the_site_goes_with_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Because it decides where the runs lie; also with the job that collects them."""
+    profile, file = tmp_path / "site.toml", tmp_path / "campaign.toml"
+    profile.write_text(f'scratch = "{tmp_path}/scratch"')
+    file.write_text(FILE)
+    for action in ("plan", "run", "submit", "status", "resume", "collect", "report"):
+        arguments = parser().parse_args(["campaign", action, str(file), "--site", str(profile)])
+        assert arguments.site == profile
+    campaign = grid.read(file, None, profile)
+    assert campaign.out == tmp_path / "scratch" / "test"
+    called: dict[str, str] = {}
+    monkeypatch.setattr(submit, "_call", lambda options, variables: called.update(variables) or "1")
+    assert submit.finish(campaign, ["7"]) == "1"
+    assert (called["OUT"], called["MPIEPM_SITE"]) == (str(campaign.out), str(profile))
+    submit.finish(read(tmp_path), ["7"])
+    assert called["MPIEPM_SITE"] == ""
 
 
 def test_expressions() -> None:
