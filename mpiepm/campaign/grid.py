@@ -15,23 +15,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from mpiepm.campaign import resources
 from mpiepm.campaign.overlay import SHORT, Flat, flatten, nest, overlay, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
+from mpiepm.campaign.values import is_open, is_table
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
 from mpiepm.core.sections import LARGEST, Lattice, Section
+from mpiepm.core.wording import shown
 from mpiepm.engine.layout import most_ranks
 from mpiepm.io import rundir
+
+
+def _no_path(name: str) -> str:
+    """The name of one folder."""
+    if not re.fullmatch(r"[\w.+=-]*", name) or (name and not name.strip(".")):
+        raise PydanticCustomError("name", "letters, digits and _ . + = -, not dots alone")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_no_path)]
 
 
 class Grid(Section):
     """[[grid]]: every combination of the values of its axes."""
 
-    name: str = Field(default="", pattern=r"^[\w.+=-]*$", description="folder of these points, none by default")
+    name: Name = Field(default="", description="folder of these points, none by default")
     over: dict[str, Any] = Field(description="axes: L, T, a, seed (a number: 1 ... so many), any dotted key; and their values")
     set: dict[str, Any] = Field(default={}, description="parameters that differ from [base]")
     resources: dict[str, Any] = Field(default={}, description="what differs from [resources]")
@@ -40,7 +53,7 @@ class Grid(Section):
 class File(Section):
     """A campaign file."""
 
-    name: str | None = Field(default=None, pattern=r"^[\w.+=-]+$", description="of the campaign; default: that of the file")
+    name: Name = Field(default="", description="of the campaign; default: that of the file")
     base: dict[str, Any] = Field(description="a parameter file, with tables and expressions where it needs them")
     grid: Annotated[tuple[Grid, ...], Field(strict=False)]
     resources: Needs = Field(default=Needs())
@@ -103,7 +116,7 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
     profile = profile or (path.parent / file.site if file.site else None)
     site = load_site(profile) if profile else Site()
     out = out or site.folder(name) or Path("results") / name
-    if out.exists() and not out.is_dir():
+    if _exists(out) and not out.is_dir():
         raise ParameterError(f"--out {out}: exists and is not a directory")
     try:
         points, strays = _place(list(_points(file, out)), out)
@@ -144,11 +157,13 @@ def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     short = {full: name for name, full in SHORT.items() if name != "L"}  # L is a side or two, lattice.size always two
     for written, values in _leaves(over):
         key = short.get(written, written)
-        if key == "seed" and isinstance(values, int):
+        if key == "seed" and isinstance(values, int) and not isinstance(values, bool) and values > 0:
             values = list(range(1, values + 1))
         if not isinstance(values, list) or not values:
-            seeds = ", or a number of seeds" * (key == "seed")
-            raise ParameterError(f"over.{written} = {values!r}: must be a list of values{seeds}")
+            seeds = ", or a number of seeds, at least 1" * (key == "seed")
+            raise ParameterError(f"over.{written} = {shown(values)}: must be a list of values{seeds}")
+        if computed := list(filter(_is_open_inside, values)):
+            raise ParameterError(f"over.{written} = {shown(computed[0])}: must be a value; tables and expressions go into set")
         if key in axes:
             raise ParameterError(f"over.{written}: is {key}, which is given already")
         axes[key] = values
@@ -158,10 +173,15 @@ def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _leaves(over: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in over.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not is_table(value):
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
+
+
+def _is_open_inside(value: Any) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return is_open(value) or any(map(_is_open_inside, inner))
 
 
 def _label(key: str, value: Any) -> str:
@@ -194,11 +214,11 @@ def _variables(layers: Sequence[Flat], axes: Mapping[str, Any]) -> dict[str, Any
     for _ in range(2):  # either may depend on the other
         found = overlay(about, known | dict(axes))
         size, temperature = found.get("lattice.size", Lattice().size), found.get("model.temperature")
-        if isinstance(size, list | tuple) and all(isinstance(side, int) and 0 < side < LARGEST for side in size):
+        if isinstance(size, list | tuple) and all(isinstance(side, int | float) and 0 < side < LARGEST for side in size):
             known["L"] = size[0] if len(set(size)) == 1 else math.sqrt(math.prod(size))
         if isinstance(temperature, int | float):
             known["T"] = temperature
-    return known | dict(axes)
+    return known | dict(axes) | known
 
 
 def _place(points: list[Point], out: Path) -> tuple[list[Point], list[Path]]:
@@ -207,7 +227,7 @@ def _place(points: list[Point], out: Path) -> tuple[list[Point], list[Path]]:
     taken = set[Path]()
     for point in points:
         folder = point.folder
-        if folder not in texts and _holds_run(folder):  # that was found under another name, through a link
+        if folder not in texts and _exists(folder / rundir.PARAMETERS):  # that was found under another name, through a link
             texts[folder] = _text(folder / rundir.PARAMETERS)
         if folder in texts:
             if texts[folder] != point.params.to_toml() and (there := load(folder / rundir.PARAMETERS)) != point.params:
@@ -249,14 +269,14 @@ def _identity(folder: Path | str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _holds_run(folder: Path) -> bool:
-    """Raises ParameterError if no run can lie there."""
+def _exists(path: Path) -> bool:
+    """Is it there? Raises ParameterError if it cannot be."""
     try:
-        os.stat(folder / rundir.PARAMETERS)
+        os.stat(path)
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise ParameterError(f"{folder}: {error.strerror}") from None
+        raise ParameterError(f"{path}: {error.strerror}") from None
     return True
 
 

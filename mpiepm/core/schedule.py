@@ -78,7 +78,7 @@ class Never:
 
 
 def end_of_step(time: float, step: float) -> float:
-    """Smallest multiple of `step` that is >= `time`: where an engine with steps can stop. What is too late to count steps stays."""
+    """Smallest multiple of `step` that is >= `time`: where an engine with steps can stop. If that cannot be counted: `time`."""
     if time / step > _COUNTABLE:
         return time
     number = math.ceil(time / step)

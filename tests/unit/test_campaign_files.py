@@ -8,6 +8,7 @@ import pytest
 from mpiepm.arguments import parser
 from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, values
 from mpiepm.campaign.grid import Campaign
+from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine, split_parts
 from mpiepm.core.params import ParameterError, Parameters, from_values
 from mpiepm.core.sections import Maps, Split
@@ -241,7 +242,17 @@ def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> No
         ('else = 1 }', 'else = 40 }', "resources.ranks = 40: must be at most 17"),
         ("[base]", "[base", "not valid TOML"),
         ("[packing]", "[packing]\ncore = 2", r"packing.core: unknown key; did you mean cores\?"),
-        ('name = "test"', 'name = "a/b"', "name = 'a/b': must be"),
+        ('name = "test"', 'name = "a/b"', "name = 'a/b': must be letters, digits and "),
+        ('name = "test"', 'name = ".."', "name = '..': must be letters, .* not dots alone"),
+        ("[[grid]]", '[[grid]]\nname = "."', r"grid\[0\].name = '.': must be letters, .* not dots alone"),
+        ("seed = 2", "seed = 0", "over.seed = 0: must be a list of values, or a number of seeds, at least 1"),
+        ("seed = 2", "seed = true", "over.seed = true: must be a list of values, or a number of seeds"),
+        ("[32, 128]", '[32, "= 2 * 64"]', "over.L = '= 2 . 64': must be a value; tables and expressions go into set"),
+        ("seed = 2", 'run = [{ seed = { by = "L", else = 1 } }]', "over.run = .*: must be a value; tables"),
+        ("[0.02, 0.013, 0.01]", '{ by = "L", else = 0.02 }', "over.T = {.*}: must be a list of values"),
+        ("else = 1 }", "else = true }", "L=32/T=0.02/seed=1: resources.ranks = true: must be a whole number of at least 1"),
+        ("walltime = ", "memory = true\nwalltime =", "resources.memory = true: must be GB above 0"),
+        ("walltime = ", "nodes = [1]\nwalltime =", r"resources.nodes = \[1\]: must be a whole number of at least 1"),
         ("[[grid]]", "[grid]", "grid"),
     ],
 )  # fmt: skip
@@ -292,6 +303,71 @@ def test_the_site_goes_with_every_command(tmp_path: Path, monkeypatch: pytest.Mo
     assert (called["OUT"], called["MPIEPM_SITE"]) == (str(campaign.out), str(profile))
     submit.finish(read(tmp_path), ["7"])
     assert called["MPIEPM_SITE"] == ""
+
+
+@pytest.mark.parametrize("axis", ["lattice.size = [[64, 32]]", "run.equilibrate = [{ time = 7 }]"])
+def test_no_table_by_lists_or_sections(tmp_path: Path, axis: str) -> None:
+    name, value = axis.split(" = ", 1)
+    text = f'[base]\nT = 0.1\nengine.name = {{ by = "{name}", else = "event" }}\n[[grid]]\nover.{axis}\n'
+    with pytest.raises(ParameterError, match=rf"engine.name: by = '{name}', which is .*: must be a number or a word"):
+        read(tmp_path, text.replace(f"over.{axis}", f"over = {{ '{name}' = {value} }}"))
+
+
+def test_tables_and_expressions_of_any_axis(tmp_path: Path) -> None:
+    """L is the side of a square with as many sites; L and T may depend on each other."""
+    text = """
+    [base]
+    T = "= L / 800"
+    engine.name = { by = "L", "16" = "event", else = "sweep" }
+    run.origins = "= L"
+    [[grid]]
+    over = { L = [[32, 8], 24], output.waiting_times = [true, false] }
+    set.run.origins = { by = "output.waiting_times", "true" = 3, else = "= L" }
+    [[grid]]
+    over = { seed = [1] }
+    set.L = "= 16 * 2"
+    [[grid]]
+    name = "x"
+    over = { T = [0.1], seed = [1] }
+    set.L = { by = "T", "0.1" = "= 480 * T", else = 16 }
+    """
+    points = {point.name: point.params for point in read(tmp_path, text).points}
+    assert [(p.lattice.size, p.engine.name, p.model.temperature, p.run.seed) for p in points.values()][::2] == [
+        ((32, 8), "event", 0.02, 1), ((24, 24), "sweep", 0.03, 1), ((32, 32), "sweep", 0.04, 1),
+    ]  # fmt: skip
+    assert points["x/T=0.1/seed=1"].lattice.size == (48, 48)
+    origins = [params.run.origins for params in points.values() if isinstance(params, Parameters)]
+    assert origins == [3, 16, 3, 24, 32, 48]
+    with pytest.raises(ParameterError, match=r"lattice.size\[0\] = 33.5: must be a whole number"):
+        read(tmp_path, text.replace("= 16 * 2", "= 67 / 2"))
+
+
+def test_scratch_may_be_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    assert Site(scratch="~/runs").folder("sizes") == Path("/home/me/runs/sizes")
+    for unknown in ("~nobody-of-that-name/runs", "$NOWHERE/runs"):
+        with pytest.raises(ParameterError, match=r"scratch = .* a variable or user in it is unknown; give --out"):
+            Site(scratch=unknown).folder("sizes")
+
+
+def test_files_where_directories_should_be(tmp_path: Path) -> None:
+    file, out = tmp_path / "campaign.toml", tmp_path / "out"
+    file.write_text(FILE)
+    with pytest.raises(ParameterError, match=r"--out .*campaign.toml: exists and is not a directory"):
+        grid.read(file, file)
+    with pytest.raises(ParameterError, match=r"campaign.toml/out: Not a directory"):
+        grid.read(file, file / "out")
+    out.mkdir()
+    (out / "L=32").touch()
+    with pytest.raises(ParameterError, match=r"out/L=32/T=0.02/seed=1/params.toml: Not a directory"):
+        grid.read(file, out)
+
+
+def test_cold_runs_can_be_planned(tmp_path: Path) -> None:
+    text = "[[grid]]\nover = { L = [64], T = [0.003, 1e-5] }\n[base]\n"
+    campaign = read(tmp_path, text)
+    assert all(cost.seconds > 1e9 for cost in command.costs(campaign, Machine()).values())
 
 
 def test_expressions() -> None:
