@@ -19,14 +19,13 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from mpiepm.campaign import resources
+from mpiepm.campaign.axes import combinations, label
 from mpiepm.campaign.overlay import SHORT, Flat, flatten, nest, overlay, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
-from mpiepm.campaign.values import is_open, is_table
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
 from mpiepm.core.sections import LARGEST, Lattice, Section
-from mpiepm.core.wording import shown
 from mpiepm.engine.layout import most_ranks
 from mpiepm.io import rundir
 
@@ -132,13 +131,13 @@ def _points(file: File, out: Path) -> Iterator[Point]:
         raise ParameterError("grid: at least one [[grid]] is needed")
     for number, grid in enumerate(file.grid, 1):
         try:
-            combinations = list(_combinations(grid.over))
+            found = list(combinations(grid.over))
         except ParameterError as error:
             raise ParameterError(f"grid {number}: {error}") from None
         layers = [base, flatten(grid.set)]
         needs = validated(Needs, {**file.resources.model_dump(), **grid.resources}, "resources")
-        for axes in combinations:
-            name = "/".join([grid.name] * bool(grid.name) + [_label(key, value) for key, value in axes.items()])
+        for axes in found:
+            name = f"{grid.name}/{label(axes)}".strip("/")
             try:
                 point = _point(name, out / name, [*layers, flatten(axes)], axes, needs)
             except ParameterError as error:
@@ -149,50 +148,6 @@ def _points(file: File, out: Path) -> Iterator[Point]:
             if point.params not in known:
                 known.add(point.params)
                 yield point
-
-
-def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Axes and their values at each point, the last axis running fastest."""
-    axes: dict[str, list[Any]] = {}
-    short = {full: name for name, full in SHORT.items() if name != "L"}  # L is a side or two, lattice.size always two
-    for written, values in _leaves(over):
-        key = short.get(written, written)
-        if key == "seed" and isinstance(values, int) and not isinstance(values, bool) and values > 0:
-            values = list(range(1, values + 1))
-        if not isinstance(values, list) or not values:
-            seeds = ", or a number of seeds, at least 1" * (key == "seed")
-            raise ParameterError(f"over.{written} = {shown(values)}: must be a list of values{seeds}")
-        if computed := list(filter(_is_open_inside, values)):
-            raise ParameterError(f"over.{written} = {shown(computed[0])}: must be a value; tables and expressions go into set")
-        if key in axes:
-            raise ParameterError(f"over.{written}: is {key}, which is given already")
-        axes[key] = values
-    for combination in itertools.product(*axes.values()):
-        yield dict(zip(axes, combination, strict=True))
-
-
-def _leaves(over: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in over.items():
-        if isinstance(value, Mapping) and not is_table(value):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def _is_open_inside(value: Any) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return is_open(value) or any(map(_is_open_inside, inner))
-
-
-def _label(key: str, value: Any) -> str:
-    """An axis in the name of a directory: L=64, T=0.02, engine.name=split, lattice.size=64x32."""
-    if isinstance(value, Mapping):
-        return ",".join(_label(f"{key}.{inner}", item) for inner, item in value.items())
-    if isinstance(value, list):
-        text = "x".join(str(item) for item in value)
-    else:
-        text = f"{value:.12g}" if isinstance(value, float) else str(value)
-    return re.sub(r"[^\w.+=,-]", "_", f"{key}={text}")
 
 
 def _point(name: str, folder: Path, layers: Sequence[Flat], axes: Mapping[str, Any], needs: Needs) -> Point:
