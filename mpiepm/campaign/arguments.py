@@ -27,9 +27,8 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     for name, told in _ACTIONS.items():
         action = actions.add_parser(name, help=told, description=told)
         action.add_argument("file", type=Path, metavar="FILE", help="campaign file (TOML)")
-        action.add_argument("--out", type=Path, metavar="DIR", help="where the runs lie (default: results/NAME)")
-        if name in ("plan", "submit", "resume"):
-            action.add_argument("--site", type=Path, metavar="TOML", help="site profile (default: the one the file names)")
+        action.add_argument("--out", type=Path, metavar="DIR", help="where the runs lie (default: results/NAME, or on scratch)")
+        action.add_argument("--site", type=Path, metavar="TOML", help="site profile (default: the one the file names)")
         if name == "plan":
             action.add_argument("--measure", action="store_true", help="first measure this machine, half a minute on one core")
         if name in ("run", "resume"):

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     ------
     ParameterError : if the campaign file or the site profile is wrong
     """
-    campaign = grid.read(arguments.file, arguments.out, getattr(arguments, "site", None))
+    campaign = grid.read(arguments.file, arguments.out, arguments.site)
     if getattr(arguments, "cores", None) is not None and arguments.cores < 1:
         raise ParameterError(f"--cores {arguments.cores}: must be at least 1")
     actions = {"plan": _plan, "run": _run, "submit": _submit, "status": _status, "resume": _resume, "collect": _collect,

@@ -9,28 +9,41 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from mpiepm.campaign import resources
-from mpiepm.campaign.overlay import SHORT, Flat, flatten, lay, nest, settle
+from mpiepm.campaign.axes import combinations, label
+from mpiepm.campaign.overlay import SHORT, Flat, flatten, nest, overlay, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
-from mpiepm.core.sections import Lattice, Section
+from mpiepm.core.sections import LARGEST, Lattice, Section
 from mpiepm.engine.layout import most_ranks
 from mpiepm.io import rundir
+
+
+def _no_path(name: str) -> str:
+    """The name of one folder."""
+    if not re.fullmatch(r"[\w.+=-]*", name) or (name and not name.strip(".")):
+        raise PydanticCustomError("name", "letters, digits and _ . + = -, not dots alone")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_no_path)]
 
 
 class Grid(Section):
     """[[grid]]: every combination of the values of its axes."""
 
-    name: str = Field(default="", pattern=r"^[\w.+=-]*$", description="folder of these points, none by default")
+    name: Name = Field(default="", description="folder of these points, none by default")
     over: dict[str, Any] = Field(description="axes: L, T, a, seed (a number: 1 ... so many), any dotted key; and their values")
     set: dict[str, Any] = Field(default={}, description="parameters that differ from [base]")
     resources: dict[str, Any] = Field(default={}, description="what differs from [resources]")
@@ -39,7 +52,7 @@ class Grid(Section):
 class File(Section):
     """A campaign file."""
 
-    name: str | None = Field(default=None, pattern=r"^[\w.+=-]+$", description="of the campaign; default: that of the file")
+    name: Name = Field(default="", description="of the campaign; default: that of the file")
     base: dict[str, Any] = Field(description="a parameter file, with tables and expressions where it needs them")
     grid: Annotated[tuple[Grid, ...], Field(strict=False)]
     resources: Needs = Field(default=Needs())
@@ -76,7 +89,7 @@ class Campaign:
     Attributes
     ----------
     strays : run directories in `out` that no point of the file stands for
-    site : the profile that the file names, or that it is to run on
+    site : where it is to run;  profile : the file that tells so, if there is one
     """
 
     name: str
@@ -86,6 +99,7 @@ class Campaign:
     strays: tuple[Path, ...]
     packing: Packing | None
     site: Site
+    profile: Path | None
 
 
 def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Campaign:
@@ -101,80 +115,44 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
     profile = profile or (path.parent / file.site if file.site else None)
     site = load_site(profile) if profile else Site()
     out = out or site.folder(name) or Path("results") / name
+    if _exists(out) and not out.is_dir():
+        raise ParameterError(f"--out {out}: exists and is not a directory")
     try:
         points, strays = _place(list(_points(file, out)), out)
     except ParameterError as error:
         raise ParameterError("\n".join(f"{source}: {line}" for line in str(error).splitlines())) from None
-    return Campaign(name, path, out, tuple(points), tuple(strays), file.packing, site)
+    return Campaign(name, path, out, tuple(points), tuple(strays), file.packing, site, profile)
 
 
 def _points(file: File, out: Path) -> Iterator[Point]:
-    """All points, each once."""
-    base, known = flatten(file.base), dict[str, Point]()
+    """All points; of those with the same parameters only the first."""
+    base, named, known = flatten(file.base), dict[str, Point](), set[AnyParameters]()
     if not file.grid:
         raise ParameterError("grid: at least one [[grid]] is needed")
     for number, grid in enumerate(file.grid, 1):
         try:
-            combinations = list(_combinations(grid.over))
+            found = list(combinations(grid.over))
         except ParameterError as error:
             raise ParameterError(f"grid {number}: {error}") from None
-        common = lay(base, flatten(grid.set))
+        layers = [base, flatten(grid.set)]
         needs = validated(Needs, {**file.resources.model_dump(), **grid.resources}, "resources")
-        for axes in combinations:
-            name = "/".join([grid.name] * bool(grid.name) + [_label(key, value) for key, value in axes.items()])
+        for axes in found:
+            name = f"{grid.name}/{label(axes)}".strip("/")
             try:
-                point = _point(name, out / name, common, axes, needs)
+                point = _point(name, out / name, [*layers, flatten(axes)], axes, needs)
             except ParameterError as error:
                 raise ParameterError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
-            twin = known.setdefault(name, point)
-            if twin is point:
-                yield point
-            elif twin.params != point.params:
+            if (twin := named.setdefault(name, point)).params != point.params:
                 changed = "; ".join(rundir.differences(twin.params, point.params))
                 raise ParameterError(f"{name}: two points of this name differ, give a grid a name: {changed}")
+            if point.params not in known:
+                known.add(point.params)
+                yield point
 
 
-def _combinations(over: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Axes and their values at each point, the last axis running fastest."""
-    axes: dict[str, list[Any]] = {}
-    short = {full: name for name, full in SHORT.items() if name != "L"}  # L is a side or two, lattice.size always two
-    for written, values in _leaves(over):
-        key = short.get(written, written)
-        if key == "seed" and isinstance(values, int):
-            values = list(range(1, values + 1))
-        if not isinstance(values, list) or not values:
-            seeds = ", or a number of seeds" * (key == "seed")
-            raise ParameterError(f"over.{written} = {values!r}: must be a list of values{seeds}")
-        if key in axes:
-            raise ParameterError(f"over.{written}: is {key}, which is given already")
-        axes[key] = values
-    for combination in itertools.product(*axes.values()):
-        yield dict(zip(axes, combination, strict=True))
-
-
-def _leaves(over: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in over.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def _label(key: str, value: Any) -> str:
-    """An axis in the name of a directory: L=64, T=0.02, engine.name=split, lattice.size=64x32."""
-    if isinstance(value, Mapping):
-        return ",".join(_label(f"{key}.{inner}", item) for inner, item in value.items())
-    if isinstance(value, list):
-        text = "x".join(str(item) for item in value)
-    else:
-        text = f"{value:.12g}" if isinstance(value, float) else str(value)
-    return re.sub(r"[^\w.+=,-]", "_", f"{key}={text}")
-
-
-def _point(name: str, folder: Path, common: Flat, axes: Mapping[str, Any], needs: Needs) -> Point:
-    flat = lay(common, flatten(axes))
-    variables = _variables(flat, axes)
-    params = from_values(nest(settle(flat, variables)))
+def _point(name: str, folder: Path, layers: Sequence[Flat], axes: Mapping[str, Any], needs: Needs) -> Point:
+    variables = _variables(layers, axes)
+    params = from_values(nest(settle(layers, variables)))
     if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
         raise ParameterError(f"model.activity_from = {params.model.activity_from!r}: give the number, model.activity")
     needed = resources.resolve(needs, variables)
@@ -183,45 +161,78 @@ def _point(name: str, folder: Path, common: Flat, axes: Mapping[str, Any], needs
     return Point(name, folder, variables, params, needed)
 
 
-def _variables(flat: Flat, axes: Mapping[str, Any]) -> dict[str, Any]:
+def _variables(layers: Sequence[Flat], axes: Mapping[str, Any]) -> dict[str, Any]:
     """What tables and expressions may refer to: L and T, whether they are axes or not, and all axes."""
+    keys = [SHORT[name] for name in ("L", "T", "a")]
+    about = [{key: layer[key] for key in keys if key in layer} for layer in layers]
     known: dict[str, Any] = {}
-    size = flat.get("lattice.size", Lattice().size)
-    if isinstance(size, list | tuple) and all(isinstance(side, int) for side in size):
-        known["L"] = size[0] if len(set(size)) == 1 else math.sqrt(math.prod(size))
-    if isinstance(temperature := flat.get("model.temperature"), int | float):
-        known["T"] = temperature
-    return known | dict(axes)
+    for _ in range(2):  # either may depend on the other
+        found = overlay(about, known | dict(axes))
+        size, temperature = found.get("lattice.size", Lattice().size), found.get("model.temperature")
+        if isinstance(size, list | tuple) and all(isinstance(side, int | float) and 0 < side < LARGEST for side in size):
+            known["L"] = size[0] if len(set(size)) == 1 else math.sqrt(math.prod(size))
+        if isinstance(temperature, int | float):
+            known["T"] = temperature
+    return known | dict(axes) | known
 
 
 def _place(points: list[Point], out: Path) -> tuple[list[Point], list[Path]]:
     """The points with the directories they really lie in, and directories of other runs."""
-    stored = {folder: (folder / rundir.PARAMETERS) for folder in _run_directories(out)}
-    texts = {folder: _text(path) for folder, path in stored.items()}
-    placed, taken = [], set[Path]()
+    texts = {folder: _text(folder / rundir.PARAMETERS) for folder in _run_directories(out)}
+    taken = set[Path]()
     for point in points:
         folder = point.folder
+        if folder not in texts and _exists(folder / rundir.PARAMETERS):  # that was found under another name, through a link
+            texts[folder] = _text(folder / rundir.PARAMETERS)
         if folder in texts:
-            if texts[folder] != point.params.to_toml() and (there := load(stored[folder])) != point.params:
+            if texts[folder] != point.params.to_toml() and (there := load(folder / rundir.PARAMETERS)) != point.params:
                 changed = "; ".join(rundir.differences(there, point.params))
                 raise ParameterError(f"{point.name}: {folder} holds a run with other parameters: {changed}")
             taken.add(folder)
-        placed.append(point)
-    strays = {texts[folder]: folder for folder in texts if folder not in taken}
-    if strays:
-        strays = {_canonical(stored[folder], text): folder for text, folder in strays.items()}
-        placed = [
-            point if point.folder in taken else replace(point, folder=strays.pop(point.params.to_toml(), point.folder))
-            for point in placed
-        ]
-    return placed, sorted(strays.values())
+    if len(taken) == len(texts):
+        return points, []
+    known = set(map(_identity, taken))
+    strays = defaultdict[str, list[Path]](list)
+    for folder in sorted((folder for folder in texts if _identity(folder) not in known), key=rundir.is_finished):
+        strays[_canonical(folder / rundir.PARAMETERS, texts[folder])].append(folder)
+    placed = []
+    for point in points:
+        same = [] if point.folder in taken else strays.get(point.params.to_toml(), [])
+        placed.append(replace(point, folder=same.pop()) if same else point)  # of several one that is finished
+    return placed, sorted(itertools.chain(*strays.values()))
 
 
 def _run_directories(out: Path) -> Iterator[Path]:
-    for folder, inner, files in os.walk(out):
-        if rundir.PARAMETERS in files:
+    """All of them in `out`, each once: also those in other run directories, and behind links."""
+    seen: set[tuple[int, int] | None] = {None}
+    for folder, inner, files in os.walk(out, followlinks=True):
+        if (identity := _identity(folder)) in seen:
             inner.clear()
+            continue
+        seen.add(identity)
+        if rundir.PARAMETERS in files:
+            inner[:] = [name for name in inner if name != "journal"]
             yield Path(folder)
+
+
+def _identity(folder: Path | str) -> tuple[int, int] | None:
+    """Of the directory, whatever it is called; None if it has vanished."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _exists(path: Path) -> bool:
+    """Is it there? Raises ParameterError if it cannot be."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ParameterError(f"{path}: {error.strerror}") from None
+    return True
 
 
 def _text(path: Path) -> str:

@@ -1,10 +1,12 @@
 """Parameters laid over parameters, by dotted keys: what is written later holds, and what it contradicts falls away."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mpiepm.campaign.values import OMIT, is_open, is_table, resolve
+from mpiepm.campaign.values import OMIT, is_table, resolve
+from mpiepm.core.ferrero_sections import Step
 from mpiepm.core.params import ParameterError
+from mpiepm.core.sections import Auto, Event, Split, Sweep
 
 Flat = dict[str, Any]
 SHORT = {"L": "lattice.size", "T": "model.temperature", "a": "model.activity", "seed": "run.seed"}
@@ -14,6 +16,7 @@ _ONE_OF = (
     ("model.temperature", "model.activity"),
     ("tracers.interval", "tracers.frames"),
 )
+_ENGINES = {kind.model_fields["name"].default: kind for kind in (Sweep, Event, Split, Auto, Step)}
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
@@ -21,7 +24,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
     flat: Flat = {}
     for key, value in values.items():
         if not prefix and key in SHORT:
-            flat[SHORT[key]] = [value, value] if key == "L" and isinstance(value, int) else value
+            flat[SHORT[key]] = value
         elif isinstance(value, Mapping) and value and not is_table(value):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
@@ -29,27 +32,68 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
     return flat
 
 
-def lay(below: Flat, above: Flat) -> Flat:
-    """`above` over `below`. Another engine brings its own keys; of keys that exclude each other the new one stays."""
-    result = dict(below)
-    if "engine.name" in above and above["engine.name"] != below.get("engine.name"):
-        result = {key: value for key, value in result.items() if not key.startswith("engine.")}
-    for key in above:
-        rivals = {rival for group in _ONE_OF if key in group for rival in group}
-        parts = key.split(".")
-        rivals |= {".".join(parts[:depth]) for depth in range(1, len(parts))}
-        result = {k: v for k, v in result.items() if k not in rivals and not k.startswith(f"{key}.")}
-    return result | above
+def settle(layers: Sequence[Flat], axes: Mapping[str, Any]) -> Flat:
+    """Layers over each other, the last on top, at the point with these axes: without tables and expressions.
+
+    Raises
+    ------
+    ParameterError : if a value cannot be found, unless another is written over it
+    """
+    settled = overlay(layers, axes)
+    for value in settled.values():
+        if isinstance(value, ParameterError):
+            raise value
+    return {key: value for key, value in settled.items() if value != OMIT}
 
 
-def settle(flat: Flat, axes: Mapping[str, Any]) -> Flat:
-    """All tables and expressions resolved at the point with these axes; a choice may be a whole section."""
-    settled = {key: value for key, value in flat.items() if not is_open(value)}
-    for key, value in flat.items():
-        if is_open(value) and (choice := resolve(key, value, axes)) != OMIT:
-            section = isinstance(choice, Mapping) and choice
-            settled = lay(settled, flatten(choice, f"{key}.") if section else {key: choice})
+def overlay(layers: Sequence[Flat], axes: Mapping[str, Any]) -> Flat:
+    """As `settle`, with OMIT where a key is omitted, and an error in place of a value that cannot be found.
+
+    From the top: the keys of an engine fall away with the layer that names it, and a layer that names none says more about
+    the engine of the next one above or, if there is none, below.
+    """
+    settled: Flat = {}
+    for layer in reversed(layers):
+        settled = _lay(_resolved(layer, axes), settled)
     return settled
+
+
+def _resolved(layer: Flat, axes: Mapping[str, Any]) -> Flat:
+    """All values at the point with these axes; a choice may be a whole section."""
+    found: Flat = {}
+    for key, value in layer.items():
+        try:
+            choice = resolve(key, value, axes)
+        except ParameterError as error:
+            choice = error
+        if key == "lattice.size" and isinstance(choice, int | float) and not isinstance(choice, bool):
+            choice = [choice, choice]
+        section = isinstance(choice, Mapping) and choice
+        found |= _resolved(flatten(choice, f"{key}."), axes) if section else {key: choice}
+    return found
+
+
+def _lay(below: Flat, above: Flat) -> Flat:
+    """`above` over `below`. Another engine brings its own keys; of keys that exclude each other the new one stays."""
+    gone = {rival for group in _ONE_OF if any(above.get(key, OMIT) != OMIT for key in group) for rival in group}
+    engine = below.get("engine.name")
+    if "engine.name" in above and above["engine.name"] != engine and isinstance(engine, str) and engine in _ENGINES:
+        gone |= {f"engine.{key}" for key in _ENGINES[engine].model_fields}
+    sections = {parent for key in above for parent in _parents(key)}
+    kept = {
+        key: value
+        for key, value in below.items()
+        if key not in gone
+        and above.keys().isdisjoint(_parents(key))
+        and (key not in sections or isinstance(value, ParameterError))  # that may have been a section with more keys
+    }
+    return kept | above
+
+
+def _parents(key: str) -> Iterator[str]:
+    """Sections that the key is in: a.b.c is in a and in a.b."""
+    parts = key.split(".")
+    return (".".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
 def nest(flat: Flat) -> dict[str, Any]:

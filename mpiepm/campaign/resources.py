@@ -11,8 +11,9 @@ from mpiepm.campaign.values import resolve as resolve_value
 from mpiepm.core.limits import duration
 from mpiepm.core.params import ParameterError
 from mpiepm.core.sections import Section
+from mpiepm.core.wording import shown
 
-Amount = int | float | str | dict[str, Any]
+Amount = Any  # looked at when it is resolved
 
 
 class Needs(Section):
@@ -89,12 +90,12 @@ def resolve(needs: Needs, axes: Mapping[str, Any]) -> Resources:
         value = resolve_value(f"resources.{key}", getattr(needs, key), axes)
         found[key] = getattr(default, key) if value == OMIT else value
     for key in ("ranks", "nodes"):
-        if not isinstance(found[key], int) or found[key] < 1:
-            raise ParameterError(f"resources.{key} = {found[key]!r}: must be a whole number of at least 1")
+        if not isinstance(found[key], int) or isinstance(found[key], bool) or found[key] < 1:
+            raise ParameterError(f"resources.{key} = {shown(found[key])}: must be a whole number of at least 1")
     if found["nodes"] > found["ranks"]:
         raise ParameterError(f"resources.nodes = {found['nodes']}, ranks = {found['ranks']}: a node needs a rank")
     memory = found["memory"]
-    if memory is not None and (not isinstance(memory, int | float) or memory <= 0):
-        raise ParameterError(f"resources.memory = {memory!r}: must be GB above 0")
+    if memory is not None and (not isinstance(memory, int | float) or isinstance(memory, bool) or not memory > 0):
+        raise ParameterError(f"resources.memory = {shown(memory)}: must be GB above 0")
     walltime = seconds("resources.walltime", found["walltime"])
     return Resources(found["ranks"], found["nodes"], walltime, None if memory is None else float(memory))

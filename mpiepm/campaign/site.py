@@ -40,13 +40,13 @@ class Site(Section):
 
         Raises
         ------
-        ParameterError : if the folder has a variable in it that is not set
+        ParameterError : if the folder has a variable or user in it that is not known
         """
         if self.scratch is None:
             return None
-        folder = os.path.expandvars(self.scratch)
-        if "$" in folder:
-            raise ParameterError(f"scratch = {self.scratch!r} of {self.name}: a variable in it is not set; give --out")
+        folder = os.path.expanduser(os.path.expandvars(self.scratch))
+        if "$" in folder or folder.startswith("~"):
+            raise ParameterError(f"scratch = {self.scratch!r} of {self.name}: a variable or user in it is unknown; give --out")
         return Path(folder) / campaign
 
 

@@ -124,6 +124,7 @@ def finish(campaign: Campaign, identities: Sequence[str]) -> str:
     options = [f"--dependency=afterany:{':'.join(identities)}", f"--job-name={campaign.name}-finish"]
     options += [f"--output={queue.folder(campaign).resolve()}/%x-%j.out"]
     variables = {"CAMPAIGN": str(campaign.file.resolve()), "OUT": str(campaign.out.resolve())}
+    variables["MPIEPM_SITE"] = str(campaign.profile.resolve()) if campaign.profile else ""
     return _call([*options, *_site_options(site), str(_ROOT / "slurm" / "finish.sbatch")], {**_environment(site), **variables})
 
 

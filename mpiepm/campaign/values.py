@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mpiepm.core.params import ParameterError
+from mpiepm.core.sections import LARGEST
+from mpiepm.core.wording import shown
 
 OMIT = "omit"
 _FUNCTIONS: dict[str, Callable[..., float]] = {
@@ -58,6 +60,8 @@ def _choose(key: str, table: Mapping[str, Any], axes: Mapping[str, Any]) -> Any:
     by = table["by"]
     if not isinstance(by, str) or by not in axes:
         raise ParameterError(f"{key}: by = {by!r} must be one of {', '.join(axes)}")
+    if not isinstance(axes[by], int | float | str):
+        raise ParameterError(f"{key}: by = {by!r}, which is {shown(axes[by])}: must be a number or a word")
     for condition, choice in table.items():
         if condition not in ("by", "else") and _fits(key, condition, axes[by]):
             return choice
@@ -67,14 +71,16 @@ def _choose(key: str, table: Mapping[str, Any], axes: Mapping[str, Any]) -> Any:
 
 
 def _fits(key: str, condition: str, value: Any) -> bool:
-    if isinstance(value, str):
-        return condition == value
+    if isinstance(value, str | bool):
+        return condition == (value if isinstance(value, str) else str(value).lower())
     sign = next((sign for sign in _COMPARISONS if condition.startswith(sign)), "")
     try:
         number = float(condition.removeprefix(sign))
     except ValueError:
         raise ParameterError(f"{key}: {condition!r} must be a number, or one after <, <=, > or >=") from None
-    return _COMPARISONS[sign](value, number) if sign else math.isclose(value, number, rel_tol=1e-9)
+    if sign:
+        return _COMPARISONS[sign](value, number)
+    return math.isclose(value, number, rel_tol=1e-9) if abs(value) < LARGEST else value == number
 
 
 def compute(key: str, text: str, axes: Mapping[str, Any]) -> float | int:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+_COUNTABLE = 2.0**53  # the next number has no float of its own
+
 
 class Schedule(Protocol):
     """An ascending sequence of times."""
@@ -76,8 +78,8 @@ class Never:
 
 
 def end_of_step(time: float, step: float) -> float:
-    """Smallest multiple of `step` that is >= `time`: where an engine with steps can stop; infinity stays."""
-    if math.isinf(time):
+    """Smallest multiple of `step` that is >= `time`: where an engine with steps can stop. If that cannot be counted: `time`."""
+    if time / step > _COUNTABLE:
         return time
     number = math.ceil(time / step)
     while number * step < time:  # the quotient may be rounded either way

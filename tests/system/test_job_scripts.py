@@ -43,3 +43,15 @@ def test_packed_runs_that_are_told_to_stop(seconds: float, environment: dict[str
     assert process.returncode == 75, told
     assert "unfinished after" in told
     assert not any(tmp_path.rglob("failed.txt"))
+
+
+@pytest.mark.parametrize("site", ["", "a site.toml"])
+def test_the_job_that_collects_looks_where_the_runs_are(site: str, environment: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "mpiepm"
+    program.write_text("#!/bin/bash\nprintf '%s\\n' \"$@\"\n")
+    program.chmod(0o755)
+    job = {"MPIEPM": str(ROOT), "MPIEPM_BIN": str(tmp_path), "CAMPAIGN": "c.toml", "OUT": "my runs", "MPIEPM_SITE": site}
+    told = subprocess.run(
+        ["bash", ROOT / "slurm" / "finish.sbatch"], capture_output=True, text=True, check=True, env={**environment, **job}
+    ).stdout
+    assert told.splitlines() == ["campaign", "collect", "c.toml", "--out", "my runs", *(["--site", site] if site else [])]

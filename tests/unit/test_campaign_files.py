@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mpiepm.arguments import parser
 from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, values
 from mpiepm.campaign.grid import Campaign
+from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine, split_parts
 from mpiepm.core.params import ParameterError, Parameters, from_values
-from mpiepm.core.sections import Split
+from mpiepm.core.sections import Maps, Split
 from mpiepm.io import rundir
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,83 @@ def test_what_a_grid_sets_lies_over_the_base(tmp_path: Path) -> None:
     assert (third.params.run.equilibrate.time, third.params.run.stop_persistence) == (7, 0.1)
 
 
+ENGINES = """
+[base]
+model.temperature = 0.02
+{base}
+[[grid]]
+over = {{ L = [64, 128], {over} seed = 1 }}
+set = {{ {set} }}
+"""
+
+
+def engines(tmp_path: Path, base: str, grid: str = "", over: str = "") -> dict[str, dict[str, object]]:
+    """The keys of [engine] that are not the default, by point."""
+    found = {}
+    for point in read(tmp_path, ENGINES.format(base=base, set=grid, over=over)).points:
+        engine = point.params.engine
+        found[point.name.removesuffix("/seed=1")] = engine.model_dump(exclude_defaults=True) | {"name": engine.name}
+    return found
+
+
+def test_no_key_of_an_engine_is_lost(tmp_path: Path) -> None:
+    """Wherever its name is from, and in whatever order they stand."""
+    chosen = 'engine.name = { by = "L", "64" = "event", else = "split" }'
+    split = 'engine.name = "split"'
+    event, slow = {"name": "event"}, {"name": "split", "window": 3.0}
+    window = 'engine.window = { by = "L", "64" = "omit", else = 3 }'
+    for order in (f"{chosen}\n{window}", f"{window}\n{chosen}"):
+        assert engines(tmp_path, order) == {"L=64": event, "L=128": slow}
+    assert engines(tmp_path, chosen, window) == {"L=64": event, "L=128": slow}
+    assert engines(tmp_path, split, "engine.window = 3") == {"L=64": slow, "L=128": slow}
+    assert engines(tmp_path, "engine.window = 3", split) == {"L=64": slow, "L=128": slow}
+    assert engines(tmp_path, f"{split}\nengine.window = 3", chosen) == {"L=64": event, "L=128": slow}
+    assert engines(tmp_path, f"{chosen}\n{window}", split) == {"L=64": {"name": "split"}, "L=128": slow}
+    whole = 'engine = { by = "L", "64" = { name = "event" }, else = { name = "split", radius = "= L / 16" } }'
+    assert engines(tmp_path, whole, window) == {"L=64": event, "L=128": slow | {"radius": 8}}
+    assert engines(tmp_path, f"{split}\nengine.window = 3", whole) == {"L=64": event, "L=128": slow | {"radius": 8}}
+    both = engines(tmp_path, split, "", "engine.window = [2.0, 3.0],")
+    assert [engine["window"] for engine in both.values()] == [2.0, 3.0, 2.0, 3.0]
+    for base, text in ((chosen, "engine.window = 3"), (split, 'engine.name = "event", engine.window = 3')):
+        with pytest.raises(ParameterError, match=r"L=64/seed=1: engine.window: unknown key; it belongs to engine.name = "):
+            engines(tmp_path, base, text)
+    with pytest.raises(ParameterError, match="engine: has no entry for L = 64, and no else"):
+        engines(tmp_path, 'engine = { by = "L", "128" = { name = "split" } }', "engine.window = 3")
+
+
+def test_another_engine_brings_its_own_keys(tmp_path: Path) -> None:
+    """Those of the engine that was named below fall away; not those that stand beside the new name, or in the same grid."""
+    sweep = 'engine = { name = "sweep", window = 0.1, harmonics = 6 }'
+    assert engines(tmp_path, sweep, 'engine.name = "split", engine.radius = 8')["L=128"] == {"name": "split", "radius": 8}
+    found = engines(tmp_path, sweep, "engine.window = 3", 'engine.name = ["sweep", "split"],')
+    assert found["L=128/engine.name=split"] == {"name": "split", "window": 3.0}
+    assert found["L=128/engine.name=sweep"] == {"name": "sweep", "window": 3.0, "harmonics": 6}
+    only = 'engine.name = { by = "L", "128" = "split" }\nengine.radius = { by = "L", "128" = 8, else = "omit" }'
+    assert engines(tmp_path, only, 'engine.name = "sweep"') == {"L=64": {"name": "sweep"}, "L=128": {"name": "sweep"}}
+
+
+def test_what_is_omitted_replaces_nothing_else(tmp_path: Path) -> None:
+    text = """
+    [base]
+    run.stop_persistence = 0.1
+    output.four_point.per_decade = 8
+    [[grid]]
+    set.run.origin_duration = { by = "T", "0.1" = 7, else = "omit" }
+    set.output.four_point = { by = "T", "0.1" = "omit", else = { first = 1 } }
+    set.model = { by = "T", "0.1" = { barrier_exponent = "= 10 * T" }, else = "omit" }
+    over = { T = [0.1, 0.2], seed = 1 }
+    """
+    with pytest.raises(ParameterError, match=r"T=0.2/seed=1: output.four_point.first: unknown key"):
+        read(tmp_path, text)
+    hot, cold = read(tmp_path, text.replace("first = 1", "per_decade = 2")).points
+    assert isinstance(hot.params, Parameters)
+    assert isinstance(cold.params, Parameters)
+    assert (hot.params.run.origin_duration, hot.params.run.stop_persistence) == (7.0, None)
+    assert (cold.params.run.origin_duration, cold.params.run.stop_persistence) == (None, 0.1)
+    assert (hot.params.output.four_point, cold.params.output.four_point) == (None, Maps(per_decade=2))
+    assert hot.params.model.barrier_exponent == 1.0
+
+
 def test_points_are_found_again_after_the_file_was_edited(tmp_path: Path) -> None:
     for point in read(tmp_path).points:
         rundir.plant(point.folder, point.params)
@@ -100,6 +179,41 @@ def test_points_are_found_again_after_the_file_was_edited(tmp_path: Path) -> Non
     assert [point.folder for point in renamed.points] == [point.folder for point in read(tmp_path).points]
     fewer = read(tmp_path, FILE.replace("[32, 128]", "[32]"))
     assert (len(fewer.points), len(fewer.strays)) == (6, 6)
+
+
+def test_runs_in_run_directories_and_behind_links_are_found(tmp_path: Path) -> None:
+    text = "[base]\nmodel.temperature = 0.1\nrun.origins = 4\n[[grid]]\nover = { L = [16] }\n"
+    inner = text.replace("L = [16]", "L = [16], seed = [2, 3]")
+    for written in (text, inner):
+        for point in read(tmp_path, written).points:
+            rundir.plant(point.folder, point.params)
+    out = tmp_path / "out"
+    folders = [out / "L=16" / "seed=2", out / "L=16" / "seed=3"]
+    for renamed in (inner, inner.replace("over", 'name = "moved"\nover')):
+        campaign = read(tmp_path, renamed)
+        assert [point.folder for point in campaign.points] == folders
+        assert campaign.strays == (out / "L=16",)
+    with pytest.raises(ParameterError, match=r"L=16/seed=2: .*other parameters: run.origins is 4 there and 5 here"):
+        read(tmp_path, inner.replace("origins = 4", "origins = 5"))
+
+    twin = out / "a" / "twin"
+    rundir.plant(twin, campaign.points[0].params)
+    (twin / "archive.h5").touch()
+    assert read(tmp_path, inner).strays == (out / "L=16", twin)
+    moved = read(tmp_path, inner.replace("over", 'name = "moved"\nover'))
+    assert (moved.points[0].folder, moved.strays) == (twin, (out / "L=16", folders[0]))  # that is finished
+    shutil.rmtree(twin)
+
+    (out / "L=16").rename(tmp_path / "elsewhere")
+    (out / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(out)
+    campaign = read(tmp_path, inner)
+    assert [point.folder.resolve() for point in campaign.points] == [tmp_path / "elsewhere" / f"seed={k}" for k in (2, 3)]
+    assert [folder.resolve() for folder in campaign.strays] == [tmp_path / "elsewhere"]
+    (out / "L=16").symlink_to("linked")
+    campaign = read(tmp_path, inner)
+    assert [point.folder for point in campaign.points] == folders
+    assert [folder.resolve() for folder in campaign.strays] == [tmp_path / "elsewhere"]
 
 
 def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> None:
@@ -128,7 +242,17 @@ def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> No
         ('else = 1 }', 'else = 40 }', "resources.ranks = 40: must be at most 17"),
         ("[base]", "[base", "not valid TOML"),
         ("[packing]", "[packing]\ncore = 2", r"packing.core: unknown key; did you mean cores\?"),
-        ('name = "test"', 'name = "a/b"', "name = 'a/b': must be"),
+        ('name = "test"', 'name = "a/b"', "name = 'a/b': must be letters, digits and "),
+        ('name = "test"', 'name = ".."', "name = '..': must be letters, .* not dots alone"),
+        ("[[grid]]", '[[grid]]\nname = "."', r"grid\[0\].name = '.': must be letters, .* not dots alone"),
+        ("seed = 2", "seed = 0", "over.seed = 0: must be a list of values, or a number of seeds, at least 1"),
+        ("seed = 2", "seed = true", "over.seed = true: must be a list of values, or a number of seeds"),
+        ("[32, 128]", '[32, "= 2 * 64"]', "over.L = '= 2 . 64': must be a value; tables and expressions go into set"),
+        ("seed = 2", 'run = [{ seed = { by = "L", else = 1 } }]', "over.run = .*: must be a value; tables"),
+        ("[0.02, 0.013, 0.01]", '{ by = "L", else = 0.02 }', "over.T = {.*}: must be a list of values"),
+        ("else = 1 }", "else = true }", "L=32/T=0.02/seed=1: resources.ranks = true: must be a whole number of at least 1"),
+        ("walltime = ", "memory = true\nwalltime =", "resources.memory = true: must be GB above 0"),
+        ("walltime = ", "nodes = [1]\nwalltime =", r"resources.nodes = \[1\]: must be a whole number of at least 1"),
         ("[[grid]]", "[grid]", "grid"),
     ],
 )  # fmt: skip
@@ -146,6 +270,104 @@ def test_points_of_the_same_name_must_be_the_same(tmp_path: Path) -> None:
     assert len(read(tmp_path, twice).points) == 13
     with pytest.raises(ParameterError, match=r"two points of this name differ, give a grid a name: run.overlap is 1 there"):
         read(tmp_path, twice + "set.run.overlap = 2\n")
+
+
+def test_points_of_the_same_parameters_are_one(tmp_path: Path) -> None:
+    """Whatever they are called: by other grids, other axes, or the same in another order."""
+    text = "[base]\nmodel.temperature = 0.1\n"
+    for grid_, over in (
+        ("x", "L = [16, 32], seed = 2"), ("y", "L = [16, 64], seed = 2"), ("", "seed = 3, L = [16]"),
+        ("", "lattice.size = [[16, 16]], T = [0.1], seed = 1"),
+    ):  # fmt: skip
+        text += f'[[grid]]\nname = "{grid_}"\nover = {{ {over} }}\n'
+    points = read(tmp_path, text).points
+    assert len({point.params for point in points}) == len(points) == 7
+    assert [point.name for point in points[2:]] == [
+        "x/L=32/seed=1", "x/L=32/seed=2", "y/L=64/seed=1", "y/L=64/seed=2", "seed=3/L=16",
+    ]  # fmt: skip
+
+
+def test_the_site_goes_with_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Because it decides where the runs lie; also with the job that collects them."""
+    profile, file = tmp_path / "site.toml", tmp_path / "campaign.toml"
+    profile.write_text(f'scratch = "{tmp_path}/scratch"')
+    file.write_text(FILE)
+    for action in ("plan", "run", "submit", "status", "resume", "collect", "report"):
+        arguments = parser().parse_args(["campaign", action, str(file), "--site", str(profile)])
+        assert arguments.site == profile
+    campaign = grid.read(file, None, profile)
+    assert campaign.out == tmp_path / "scratch" / "test"
+    called: dict[str, str] = {}
+    monkeypatch.setattr(submit, "_call", lambda options, variables: called.update(variables) or "1")
+    assert submit.finish(campaign, ["7"]) == "1"
+    assert (called["OUT"], called["MPIEPM_SITE"]) == (str(campaign.out), str(profile))
+    submit.finish(read(tmp_path), ["7"])
+    assert called["MPIEPM_SITE"] == ""
+
+
+@pytest.mark.parametrize("axis", ["lattice.size = [[64, 32]]", "run.equilibrate = [{ time = 7 }]"])
+def test_no_table_by_lists_or_sections(tmp_path: Path, axis: str) -> None:
+    name, value = axis.split(" = ", 1)
+    text = f'[base]\nT = 0.1\nengine.name = {{ by = "{name}", else = "event" }}\n[[grid]]\nover.{axis}\n'
+    with pytest.raises(ParameterError, match=rf"engine.name: by = '{name}', which is .*: must be a number or a word"):
+        read(tmp_path, text.replace(f"over.{axis}", f"over = {{ '{name}' = {value} }}"))
+
+
+def test_tables_and_expressions_of_any_axis(tmp_path: Path) -> None:
+    """L is the side of a square with as many sites; L and T may depend on each other."""
+    text = """
+    [base]
+    T = "= L / 800"
+    engine.name = { by = "L", "16" = "event", else = "sweep" }
+    run.origins = "= L"
+    [[grid]]
+    over = { L = [[32, 8], 24], output.waiting_times = [true, false] }
+    set.run.origins = { by = "output.waiting_times", "true" = 3, else = "= L" }
+    [[grid]]
+    over = { seed = [1] }
+    set.L = "= 16 * 2"
+    [[grid]]
+    name = "x"
+    over = { T = [0.1], seed = [1] }
+    set.L = { by = "T", "0.1" = "= 480 * T", else = 16 }
+    """
+    points = {point.name: point.params for point in read(tmp_path, text).points}
+    assert [(p.lattice.size, p.engine.name, p.model.temperature, p.run.seed) for p in points.values()][::2] == [
+        ((32, 8), "event", 0.02, 1), ((24, 24), "sweep", 0.03, 1), ((32, 32), "sweep", 0.04, 1),
+    ]  # fmt: skip
+    assert points["x/T=0.1/seed=1"].lattice.size == (48, 48)
+    origins = [params.run.origins for params in points.values() if isinstance(params, Parameters)]
+    assert origins == [3, 16, 3, 24, 32, 48]
+    with pytest.raises(ParameterError, match=r"lattice.size\[0\] = 33.5: must be a whole number"):
+        read(tmp_path, text.replace("= 16 * 2", "= 67 / 2"))
+
+
+def test_scratch_may_be_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    assert Site(scratch="~/runs").folder("sizes") == Path("/home/me/runs/sizes")
+    for unknown in ("~nobody-of-that-name/runs", "$NOWHERE/runs"):
+        with pytest.raises(ParameterError, match=r"scratch = .* a variable or user in it is unknown; give --out"):
+            Site(scratch=unknown).folder("sizes")
+
+
+def test_files_where_directories_should_be(tmp_path: Path) -> None:
+    file, out = tmp_path / "campaign.toml", tmp_path / "out"
+    file.write_text(FILE)
+    with pytest.raises(ParameterError, match=r"--out .*campaign.toml: exists and is not a directory"):
+        grid.read(file, file)
+    with pytest.raises(ParameterError, match=r"campaign.toml/out: Not a directory"):
+        grid.read(file, file / "out")
+    out.mkdir()
+    (out / "L=32").touch()
+    with pytest.raises(ParameterError, match=r"out/L=32/T=0.02/seed=1/params.toml: Not a directory"):
+        grid.read(file, out)
+
+
+def test_cold_runs_can_be_planned(tmp_path: Path) -> None:
+    text = "[[grid]]\nover = { L = [64], T = [0.003, 1e-5] }\n[base]\n"
+    campaign = read(tmp_path, text)
+    assert all(cost.seconds > 1e9 for cost in command.costs(campaign, Machine()).values())
 
 
 def test_expressions() -> None:

@@ -41,3 +41,9 @@ def test_end_of_step_is_the_first_multiple_at_or_after(time: float, step: float)
     assert end == round(end / step) * step
     assert (round(end / step) - 1) * step < time
     assert end_of_step(end, step) == end
+
+
+@pytest.mark.parametrize("time", [1e16, 1e60, 1e308, math.inf])
+def test_end_of_step_where_steps_cannot_be_counted(time: float) -> None:
+    assert end_of_step(time, 0.05) == time
+    assert end_of_step(2.0**52 - 0.5, 1.0) == 2.0**52
