@@ -128,6 +128,13 @@ def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> No
         ('else = 1 }', 'else = 40 }', "resources.ranks = 40: must be at most 17"),
         ("[base]", "[base", "not valid TOML"),
         ("[packing]", "[packing]\ncore = 2", r"packing.core: unknown key; did you mean cores\?"),
+        ('"= L / 64"', "inf", "resources.walltime = inf: must be above 0, and like 90s"),
+        ('"= L / 64"', f'"{"9" * 400}:00:00"', "resources.walltime = '9*:00:00': must be above 0, and like 90s"),
+        ("[resources]", "[resources]\nmemory = inf", "resources.memory = inf: must be a number of GB above 0"),
+        ("[resources]", "[resources]\nmemory = nan", "resources.memory = nan: must be a number of GB above 0"),
+        ("else = 1 }", "else = true }", "resources.ranks = True: must be a whole number of at least 1"),
+        ("[packing]", "[packing]\nranks = 4", "packing.ranks = 4, cores = 3: ranks must be at most cores"),
+        ("[packing]", "[packing]\nshorter_than = inf", "packing.shorter_than = inf: must be above 0, and like 90s"),
         ('name = "test"', 'name = "a/b"', "name = 'a/b': must be"),
         ("[[grid]]", "[grid]", "grid"),
     ],
@@ -178,6 +185,31 @@ def test_status_and_collected_lists(tmp_path: Path) -> None:
     assert status.of(third).state == "unfinished"
     assert status.of(third, goes) == status.Status("queued", "in job 8")
     assert status.of(fourth, queue.Job("9", "TIMEOUT", "", False)) == status.Status("missing", "job 9 TIMEOUT")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("warning = 70000", "warning = 70000: must be at most 65535"),
+        ("warning = 0", "warning = 0: must be at least 1"),
+        ("factors.evnt = 1.0", r"factors.evnt: unknown key; did you mean event\?"),
+        ("factors.event = 0.0", "factors.event = 0.0: must be above 0"),
+        ("memory_per_node = inf", "memory_per_node = inf: must be a finite number"),
+    ],
+)
+def test_wrong_site_profiles_are_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "site.toml").write_text(text)
+    with pytest.raises(ParameterError, match=rf"^{tmp_path}/site.toml: {message}$"):
+        grid.load_site(tmp_path / "site.toml")
+
+
+def test_factors_of_a_site(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text("factors = { split = 2.0, event = 0.5 }")
+    machine = grid.load_site(tmp_path / "site.toml").machine
+    assert machine
+    assert [machine.factor(engine) for engine in ("split", "event", "sweep")] == [2.0, 0.5, pytest.approx(1.0)]
+    (tmp_path / "site.toml").write_text("[factors]")
+    assert grid.load_site(tmp_path / "site.toml").machine is None
 
 
 def test_batches_pack_and_keep_within_the_limit(tmp_path: Path) -> None:
