@@ -1,6 +1,7 @@
 """Campaign files: what they expand to, how points are found again, and what is said of wrong ones."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,38 @@ def test_batches_pack_and_keep_within_the_limit(tmp_path: Path) -> None:
     assert {batch.request.ranks for batch in large} == {2}
     with pytest.raises(ParameterError, match=r"packing.cores = 3: a node of this cluster has 2 cores"):
         submit.batches(campaign, campaign.points, predicted, campaign.site.model_copy(update={"cores_per_node": 2}), 4)
+
+
+def refused(tmp_path: Path, text: str, **site: object) -> str:
+    """What is said of a campaign that does not fit a site."""
+    campaign = read(tmp_path, text)
+    campaign = replace(campaign, site=campaign.site.model_copy(update=site))
+    with pytest.raises(ParameterError) as error:
+        submit.batches(campaign, campaign.points, command.costs(campaign, Machine()), campaign.site, 4)
+    return str(error.value)
+
+
+def test_what_does_not_fit_a_site_is_refused(tmp_path: Path) -> None:
+    much = FILE.replace("[resources]", "[resources]\nmemory = 20")
+    assert refused(tmp_path, much, memory_per_node=32.0) == (
+        "L=32/T=0.02/seed=1: packing.cores = 3: 3 runs side by side need 60.7 GB: a node of this cluster has 32 GB"
+    )
+    assert "20 GB on 1 nodes: a node of this cluster has 16 GB" in refused(tmp_path, much, memory_per_node=16.0)
+    short = FILE.replace('"= L / 64"', '"1m"')
+    for warning in (60, 180):
+        told = refused(tmp_path, short, warning=warning)
+        assert f"resources.walltime = 60 s, warning = {warning} s of this cluster: walltime must be above warning" in told
+    campaign = read(tmp_path, short)
+    site = campaign.site.model_copy(update={"warning": 54})
+    assert submit.batches(campaign, campaign.points, command.costs(campaign, Machine()), site, 4)[0].request.walltime == 1
+
+
+def test_packed_runs_are_on_one_node(tmp_path: Path) -> None:
+    text = FILE.replace("[packing]\ncores = 3", "nodes = { by = 'L', '128' = 2, else = 1 }\n[packing]\nranks = 2\ncores = 3")
+    campaign = read(tmp_path, text.replace('">= 128" = 2', '">= 32" = 2').replace('shorter_than = "2h"', ""))
+    wanted = submit.batches(campaign, campaign.points, command.costs(campaign, Machine()), campaign.site, 1000)
+    assert {(batch.request.packed, batch.request.nodes) for batch in wanted} == {(True, 1), (False, 2)}
+    assert {(batch.cores, batch.memory // batch.request.memory) for batch in wanted} == {(2, 1)}  # no room for two of them
 
 
 def test_predicted_events_are_those_of_the_paper() -> None:

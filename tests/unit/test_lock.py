@@ -38,7 +38,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_process_is_told_who_is_there(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
-        who = rf"{tmp_path}: in use by process {process.pid} on .*, since 20.*; only one run"
+        who = rf"{tmp_path}: in use by process {process.pid} on .*, since 20.*; only one at a time"
         for _ in range(2):
             with pytest.raises(ParameterError, match=who), lock.held(tmp_path):
                 pass
