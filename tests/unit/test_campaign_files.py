@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, values
+from mpiepm.campaign.collect import actual_cost
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.speed import Machine, split_parts
+from mpiepm.core.amounts import in_bytes
 from mpiepm.core.params import ParameterError, Parameters, from_values
 from mpiepm.core.sections import Split
 from mpiepm.io import rundir
@@ -256,6 +258,13 @@ def test_packed_runs_are_on_one_node(tmp_path: Path) -> None:
     assert {(batch.cores, batch.memory // batch.request.memory) for batch in wanted} == {(2, 1)}  # no room for two of them
 
 
+def test_what_a_run_cost_is_known_of_old_archives_too() -> None:
+    """But not its memory, which they do not tell."""
+    actual = actual_cost(ROOT / "tests" / "data" / "archive1" / "epmq")
+    assert actual["memory"] is None
+    assert actual["archive"] == (ROOT / "tests" / "data" / "archive1" / "epmq" / "archive.h5").stat().st_size
+
+
 def test_predicted_events_are_those_of_the_paper() -> None:
     """Of the runs of run/ozawa_biroli_2023: events per site as they were."""
     run = {"equilibrate": {"events_per_site": 10}, "origins": 40, "overlap": 4}
@@ -302,6 +311,9 @@ def test_campaigns_of_the_repository_can_be_planned(path: Path, tmp_path: Path) 
     assert sum(len(batch.points) for batch in wanted) == len(campaign.points)
     told = tables.plan(campaign, predicted, statuses) + tables.demand(campaign, campaign.points, predicted, wanted)
     assert f"to do: {len(campaign.points)} runs" in told
+    largest = max(campaign.points, key=lambda point: predicted[point.name].disk)
+    line = next(line for line in told.splitlines() if line.startswith(f"{tables.state_point(largest)} "))
+    assert f" {in_bytes(predicted[largest.name].disk, 3)} " in line
     assert all(0 < cost.seconds < 40 * 86400 for cost in predicted.values())
 
 
