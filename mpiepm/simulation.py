@@ -20,7 +20,7 @@ from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
 from mpiepm.io.archive import Archive
-from mpiepm.io.provenance import stretch
+from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
 from mpiepm.progress import Progress
@@ -210,6 +210,7 @@ def run(
     WriteError : on all ranks, if a file cannot be written; the newest checkpoint stays valid
     """
     limits = limits or Limits()
+    forget_memory()
     with lock.held(folder, domain.comm) as held:
         newest, faults = checkpoint.newest_sound(folder, domain, params) if resume else (None, [])
         simulation = Simulation(domain, params)
@@ -238,14 +239,14 @@ def run(
             if archive.full:
                 archive.flush()
             if saving:
-                history[-1]["wall_time"] = pulse.wall_time
+                history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
                 _save(simulation, archive, folder, history)
                 pulse.saved()
                 progress.say("checkpoint written")
                 if reason:
                     progress.stop(reason)
                     return False
-        history[-1]["wall_time"] = pulse.wall_time
+        history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
         _finish(simulation, archive, folder, history)
         progress.finish()
     return True

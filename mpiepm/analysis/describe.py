@@ -85,6 +85,8 @@ def _costs(folder: Path, history: list[dict[str, Any]]) -> Iterator[tuple[str, s
     if history:
         stretches = "1 stretch" if len(history) == 1 else f"{len(history)} stretches"
         yield "wall time", f"{sum(stretch['wall_time'] for stretch in history):.1f} s in {stretches}"
+    if memory := max((stretch.get("memory", 0) for stretch in history), default=0):
+        yield "largest memory", f"{memory / 1e6:.0f} MB"
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     yield "size on disk", f"{size / 1e6:.3f} MB"
 

@@ -136,6 +136,7 @@ def actual_cost(folder: Path) -> dict[str, Any]:
     work = sum(stretch["ranks"] * stretch["wall_time"] for stretch in history)
     return {
         "events": events, "seconds": seconds, "core_hours": work / 3600.0, "stretches": len(history),
+        "memory": max((stretch["memory"] for stretch in history if "memory" in stretch), default=None),  # unknown in old ones
         "archive": (folder / archive.NAME).stat().st_size, "ranks": history[-1]["ranks"], "hosts": history[-1]["hosts"],
         "started": history[0]["started"], "git": history[-1].get("git", "unknown"),
     }  # fmt: skip

@@ -11,6 +11,7 @@ from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine
 from mpiepm.campaign.status import State, Status
 from mpiepm.core.exits import FAILED, FINISHED, UNFINISHED
+from mpiepm.core.faults import RunError
 from mpiepm.core.params import AnyParameters, ParameterError
 from mpiepm.io import rundir
 
@@ -115,25 +116,46 @@ def _work(campaign: Campaign, todo: list[Point], cores: int) -> int:
 
 
 def _submit(campaign: Campaign, arguments: argparse.Namespace) -> int:
-    return _hand_in(campaign, _todo(campaign, failed=False))
+    with queue.alone(campaign):
+        return _hand_in(campaign, _todo(campaign, failed=False))
 
 
 def _hand_in(campaign: Campaign, todo: Sequence[Point]) -> int:
+    """Submit these points, and what collects the results of those that Slurm has accepted.
+
+    Raises
+    ------
+    ParameterError : if it has accepted none
+    RunError : if only some
+    """
     print(f"{len(campaign.points)} runs, {len(todo)} to submit", flush=True)
     if not todo:
         return FINISHED
     predicted = costs(campaign, _machine(campaign.site))
     wanted = submit.batches(campaign, todo, predicted, campaign.site, submit.array_limit(campaign.site))
-    identities = submit.submit(campaign, wanted)
-    for batch, identity in zip(wanted, identities, strict=True):
-        print(f"job {identity}: {tables.request(batch)}")
-    print(f"job {submit.finish(campaign, identities)}: collects the results when these have ended")
+    identities: list[str] = []
+    faults: list[ParameterError] = []
+    try:
+        for batch, identity in submit.submit(campaign, wanted):
+            print(f"job {identity}: {tables.request(batch)}", flush=True)
+            identities.append(identity)
+    except ParameterError as error:
+        faults.append(error)
+    if identities:
+        try:
+            print(f"job {submit.finish(campaign, identities)}: collects the results when these have ended", flush=True)
+        except ParameterError as error:
+            faults.append(error)
+    if faults:
+        raise RunError("\n".join(map(str, faults))) if identities else faults[0]
     return FINISHED
 
 
 def _resume(campaign: Campaign, arguments: argparse.Namespace) -> int:
-    todo = _todo(campaign, failed=True)
-    return _hand_in(campaign, todo) if queue.lists(campaign) else _work(campaign, todo, arguments.cores)
+    if not queue.lists(campaign):
+        return _work(campaign, _todo(campaign, failed=True), arguments.cores)
+    with queue.alone(campaign):
+        return _hand_in(campaign, _todo(campaign, failed=True))
 
 
 def _status(campaign: Campaign, arguments: argparse.Namespace) -> int:

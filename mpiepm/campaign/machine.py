@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import tomli_w
-from pydantic import Field
 
 from mpiepm.campaign import cost, speed
-from mpiepm.campaign.speed import Machine
+from mpiepm.campaign.speed import Factors, Machine
 from mpiepm.core.params import AnyParameters, FerreroParameters, from_values, load_toml, validated
-from mpiepm.core.sections import Positive, Section
+from mpiepm.core.sections import Section
 from mpiepm.io.disk import write_text
 
 _SECONDS = 1.5
@@ -30,7 +29,7 @@ class MachineFile(Section):
 
     name: str = "a machine"
     measured: str = ""
-    factors: dict[str, Positive] = Field(default={})
+    factors: Factors = Factors()
 
 
 def default_path() -> Path:
@@ -47,7 +46,7 @@ def load(path: Path) -> Machine:
     ParameterError : if there is something else in it
     """
     file = validated(MachineFile, load_toml(path), str(path))
-    return Machine(file.name, tuple(sorted(file.factors.items())))
+    return Machine(file.name, file.factors.known())
 
 
 def known() -> Machine:

@@ -5,15 +5,19 @@ nothing is lost if `submit` is killed between the two. An array has a job for ea
 """
 
 import hashlib
+import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpiepm.campaign.grid import Campaign
 from mpiepm.core.params import ParameterError
+from mpiepm.io import rundir
 
+TIMEOUT = 120.0  # seconds for an answer of Slurm
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT", "STOPPED"}
 _GOING = {"RUNNING", "COMPLETING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 
@@ -54,6 +58,18 @@ def folder(campaign: Campaign) -> Path:
     return campaign.out / "jobs"
 
 
+@contextmanager
+def alone(campaign: Campaign) -> Iterator[None]:
+    """Let nobody else submit this campaign meanwhile, who would see the same points as missing.
+
+    Raises
+    ------
+    ParameterError : if somebody does
+    """
+    with rundir.occupied(folder(campaign)):
+        yield
+
+
 def lists(campaign: Campaign) -> list[Path]:
     """Of all submissions, oldest first."""
     return sorted(folder(campaign).glob("[0-9]*.list"))
@@ -63,6 +79,47 @@ def job_name(campaign: Campaign, number: str) -> str:
     """Of the submission with that number: no other campaign has it."""
     digest = hashlib.sha256(str(campaign.out.resolve()).encode()).hexdigest()[:6]
     return f"{campaign.name}-{digest}-{number}"
+
+
+def newest(campaign: Campaign) -> int:
+    """The highest number that a submission ever had: there is a list, the output of a job, or a job of that name.
+
+    Raises
+    ------
+    NoAnswerError : if Slurm does not answer
+    """
+    files = [path.name for path in folder(campaign).glob("[0-9]*")]
+    prefix = job_name(campaign, "")
+    jobs = [name.removeprefix(prefix) for name, *_ in _ask() if name.startswith(prefix)]
+    found = [re.match(r"\d+", name) for name in files + jobs]
+    return max((int(match[0]) for match in found if match), default=0)
+
+
+def accepted(name: str) -> str | None:
+    """The number of the job of that name, None if Slurm knows none.
+
+    Raises
+    ------
+    NoAnswerError : if Slurm does not answer
+    """
+    return next((identity.partition("_")[0] for known, _, identity, *_ in _ask() if known == name), None)
+
+
+def call(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
+    """Ask Slurm something, or tell it.
+
+    Raises
+    ------
+    NoAnswerError : if there is none, or it does not answer
+    """
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env=environment, check=False)
+    except FileNotFoundError:
+        raise NoAnswerError(f"{command[0]}: there is no Slurm on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise NoAnswerError(f"Slurm does not answer: {command[0]} took more than {TIMEOUT:g} s") from None
+    except OSError as error:
+        raise NoAnswerError(f"{command[0]}: {error.strerror}") from None
 
 
 def jobs(campaign: Campaign) -> dict[Path, Job]:
@@ -98,14 +155,11 @@ def _assign(campaign: Campaign, known: dict[tuple[str, int | None], tuple[str, s
 def _ask() -> Iterator[tuple[str, int | None, str, str, str]]:
     """Name, task of the array, identity, state and reason of all jobs of this user that Slurm remembers."""
     command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%j|%T|%r"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except FileNotFoundError:
-        raise NoAnswerError("squeue: there is no Slurm on this machine") from None
-    except (subprocess.SubprocessError, OSError) as error:
-        told = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise NoAnswerError(f"Slurm does not answer: {told[-1] if told else error}") from None
-    for line in answer.splitlines():
+    answer = call(command)
+    if answer.returncode:
+        told = answer.stderr.strip().splitlines()
+        raise NoAnswerError(f"Slurm does not answer: {told[-1] if told else f'squeue ended with code {answer.returncode}'}")
+    for line in answer.stdout.splitlines():
         if match := re.fullmatch(r"(\d+)(?:_(\d+))?\|([^|]*)\|([^|]*)\|(.*)", line.strip()):
             job, task, name, state, reason = match.groups()
             yield name, int(task) if task else None, f"{job}_{task}" if task else job, state, reason

@@ -112,7 +112,7 @@ def _matrix(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _states(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of every state point: runs, cost predicted and actual."""
+    """Of every state point: runs, cost predicted and actual; memory and archive of its largest run."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
         groups.setdefault(entry["state_point"], []).append(entry)
@@ -127,7 +127,10 @@ def _states(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "took": float(np.mean([entry["actual"]["seconds"] for entry in done])) if done else None,
             "predicted": sum(entry["predicted"]["core_hours"] for entry in here), "actual": actual if done else None,
             "ratio": actual / predicted if predicted else None, "events": sum(entry["actual"]["events"] for entry in done),
-            "archive": sum(entry["actual"]["archive"] for entry in done),
+            "memory": max(entry["predicted"]["memory"] for entry in here),
+            "memory_used": max((entry["actual"]["memory"] or 0 for entry in done), default=0),
+            "archive": max(entry["predicted"]["archive"] for entry in here),
+            "archive_left": max((entry["actual"]["archive"] for entry in done), default=0),
         })  # fmt: skip
     return rows
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,7 @@ from mpiepm.campaign.values import OMIT
 from mpiepm.campaign.values import resolve as resolve_value
 from mpiepm.core.limits import duration
 from mpiepm.core.params import ParameterError
-from mpiepm.core.sections import Section
+from mpiepm.core.sections import LARGEST, Section
 from mpiepm.core.wording import shown
 
 Amount = Any  # looked at when it is resolved
@@ -34,7 +34,9 @@ class Packing(Section):
     points: Annotated[int, Field(ge=1)] = Field(default=200, description="most points in one allocation")
 
     @model_validator(mode="after")
-    def _duration(self) -> "Packing":
+    def _possible(self) -> "Packing":
+        if self.ranks > self.cores:
+            raise ValueError(f"ranks = {self.ranks}, cores = {self.cores}: ranks must be at most cores")
         try:
             seconds("shorter_than", self.shorter_than)
         except ParameterError as error:
@@ -69,12 +71,16 @@ def seconds(key: str, value: object) -> float:
     ------
     ParameterError : if it is neither, or not above 0
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+    if _is_number(value) and 0 < value <= LARGEST:
         return 3600.0 * value
     try:
         return duration(str(value))
     except ParameterError as error:
         raise ParameterError(f"{key} = {value!r}: {str(error).partition(': ')[2]}, or hours") from None
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def resolve(needs: Needs, axes: Mapping[str, Any]) -> Resources:
@@ -90,12 +96,12 @@ def resolve(needs: Needs, axes: Mapping[str, Any]) -> Resources:
         value = resolve_value(f"resources.{key}", getattr(needs, key), axes)
         found[key] = getattr(default, key) if value == OMIT else value
     for key in ("ranks", "nodes"):
-        if not isinstance(found[key], int) or isinstance(found[key], bool) or found[key] < 1:
+        if not isinstance(found[key], int) or not _is_number(found[key]) or found[key] < 1:
             raise ParameterError(f"resources.{key} = {shown(found[key])}: must be a whole number of at least 1")
     if found["nodes"] > found["ranks"]:
         raise ParameterError(f"resources.nodes = {found['nodes']}, ranks = {found['ranks']}: a node needs a rank")
     memory = found["memory"]
-    if memory is not None and (not isinstance(memory, int | float) or isinstance(memory, bool) or not memory > 0):
-        raise ParameterError(f"resources.memory = {shown(memory)}: must be GB above 0")
+    if memory is not None and not (_is_number(memory) and 0 < memory <= LARGEST):
+        raise ParameterError(f"resources.memory = {shown(memory)}: must be a number of GB above 0")
     walltime = seconds("resources.walltime", found["walltime"])
     return Resources(found["ranks"], found["nodes"], walltime, None if memory is None else float(memory))

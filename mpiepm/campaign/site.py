@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mpiepm.campaign.speed import Machine
+from mpiepm.campaign.speed import Factors, Machine
 from mpiepm.core.params import ParameterError, load_toml, validated
 from mpiepm.core.sections import Positive, Section
 
@@ -26,14 +26,16 @@ class Site(Section):
     array_limit: Count | None = Field(default=None, description="jobs in an array; default: as scontrol tells it")
     cores_per_node: Count | None = Field(default=None)
     memory_per_node: Positive | None = Field(default=None, description="GB")
-    warning: Count = Field(default=180, description="seconds before the end of its time at which a job is told")
+    warning: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=180, description="seconds before the end of its time at which a job is told; Slurm knows no more"
+    )
     restarts: Annotated[int, Field(ge=0)] = Field(default=1000, description="after so many a job is not requeued any more")
-    factors: dict[str, Positive] = Field(default={}, description="time of each engine over the built-in one")
+    factors: Factors = Field(default=Factors(), description="time of each engine over the built-in one")
 
     @property
     def machine(self) -> Machine | None:
         """For predictions, if the profile says how fast it is."""
-        return Machine(self.name, tuple(sorted(self.factors.items()))) if self.factors else None
+        return Machine(self.name, known) if (known := self.factors.known()) else None
 
     def folder(self, campaign: str) -> Path | None:
         """Where a campaign lies on scratch.

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mpiepm.core.params import FerreroParameters, Parameters
-from mpiepm.core.sections import Auto, Event, Split, Sweep
+from mpiepm.core.sections import Auto, Event, Positive, Section, Split, Sweep
 
 US, NS = 1e-6, 1e-9
 BANDWIDTH = 5e9   # bytes per second and rank, assumed
@@ -35,6 +35,20 @@ _SQUARE = 1.6 * 0.392           # <drop^2> times the variance of the far kernel,
 _KICK = 1.5e-3                  # us per event and site within the radius
 _DOUBLING = 0.92                # efficiency of sweep and step for every doubling of the ranks
 _LAG, _MAP = 40.0 * NS, 150.0 * NS  # per site: P, series, histogram, correlations at a lag; S4 or clusters of a map
+
+
+class Factors(Section):
+    """[factors] of a file: time of each engine over the built-in one."""
+
+    event: Positive | None = None
+    split: Positive | None = None
+    sweep: Positive | None = None
+    step: Positive | None = None
+    auto: Positive | None = None
+
+    def known(self) -> tuple[tuple[str, float], ...]:
+        """Of those that are given."""
+        return tuple(sorted(self.model_dump(exclude_none=True).items()))
 
 
 @dataclass(frozen=True)

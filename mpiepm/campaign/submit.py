@@ -1,10 +1,11 @@
 """Hand points to Slurm, by the templates of slurm/: arrays of equal jobs, small runs packed; and then `collect`."""
 
+import math
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,16 +39,26 @@ class Request:
 
 @dataclass(frozen=True)
 class Batch:
-    """Points of one call of sbatch."""
+    """Points of one call of sbatch; in each of its jobs so many go on side by side."""
 
     request: Request
     points: tuple[Point, ...]
-    cores: int
+    side_by_side: int
 
     @property
     def jobs(self) -> int:
         """Of Slurm."""
         return 1 if self.request.packed else len(self.points)
+
+    @property
+    def cores(self) -> int:
+        """Of a job."""
+        return self.request.ranks * self.side_by_side
+
+    @property
+    def memory(self) -> int:
+        """Of a job, MB, all nodes together."""
+        return self.request.memory * self.side_by_side
 
 
 def batches(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost], site: Site, limit: int) -> list[Batch]:
@@ -55,28 +66,36 @@ def batches(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost
 
     Raises
     ------
-    ParameterError : if a point asks for more than a node of the site has
+    ParameterError : if a point asks for more than a node of the site has, or for no more time than a warning takes
     """
     groups: dict[Request, list[Point]] = {}
     for point in sorted(todo, key=lambda point: -predicted[point.name].seconds):
         groups.setdefault(_request(campaign, point, predicted[point.name], site), []).append(point)
     found = []
     for request, points in groups.items():
-        packing = campaign.packing
-        most = packing.points if request.packed and packing else limit
+        packing = campaign.packing if request.packed else None
+        most, room = (packing.points, packing.cores // request.ranks) if packing else (limit, 1)
         for first in range(0, len(points), most):
             part = tuple(points[first : first + most])
-            cores = request.ranks
-            if request.packed and packing:
-                cores = min(packing.cores, request.ranks * len(part))
-            found.append(Batch(request, part, cores))
+            batch = Batch(request, part, min(room, len(part)))
+            if packing and site.memory_per_node and batch.memory > site.memory_per_node * 1e3:
+                raise ParameterError(
+                    f"{part[0].name}: packing.cores = {packing.cores}: {batch.side_by_side} runs side by side need "
+                    f"{batch.memory / 1e3:.3g} GB: a node of {site.name} has {site.memory_per_node:g} GB"
+                )
+            found.append(batch)
     return found
 
 
 def _request(campaign: Campaign, point: Point, cost: Cost, site: Site) -> Request:
     needs, packing = point.resources, campaign.packing
+    if needs.walltime <= site.warning:
+        raise ParameterError(
+            f"{point.name}: resources.walltime = {needs.walltime:g} s, warning = {site.warning} s of {site.name}: "
+            "walltime must be above warning, or a job is told to end as it begins"
+        )
     memory = needs.memory * 1e9 if needs.memory else _MARGIN * cost.memory
-    packed = packing is not None and needs.ranks <= packing.ranks and cost.seconds < packing.longest
+    packed = packing is not None and needs.nodes == 1 and needs.ranks <= packing.ranks and cost.seconds < packing.longest
     cores = packing.cores if packed and packing else -(-needs.ranks // needs.nodes)
     if site.cores_per_node and cores > site.cores_per_node:
         what = f"packing.cores = {cores}" if packed else f"resources.ranks = {needs.ranks}, nodes = {needs.nodes}"
@@ -85,37 +104,43 @@ def _request(campaign: Campaign, point: Point, cost: Cost, site: Site) -> Reques
         raise ParameterError(
             f"{point.name}: {memory / 1e9:.3g} GB on {needs.nodes} nodes: a node of {site.name} has {site.memory_per_node:g} GB"
         )
-    rounded = 256 * -(-int(memory / 1e6) // 256)  # so that points of nearly the same need share an array
+    rounded = 256 * math.ceil(memory / 256e6)  # so that points of nearly the same need share an array
     return Request(needs.ranks, needs.nodes, max(1, -(-int(needs.walltime) // 60)), rounded, packed)
 
 
 def array_limit(site: Site) -> int:
-    """Jobs in an array: what the profile says, or Slurm, whose largest index is MaxArraySize - 1."""
-    if site.array_limit:
-        return site.array_limit
-    answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, timeout=60, check=False).stdout
-    match = re.search(r"MaxArraySize\s*=\s*(\d+)", answer)
-    return max(int(match[1]) - 1, 1) if match else 1000
-
-
-def submit(campaign: Campaign, wanted: Sequence[Batch]) -> list[str]:
-    """Hand them to Slurm; numbers of the jobs.
+    """Jobs in an array: what the profile says, or Slurm, whose largest index is MaxArraySize - 1.
 
     Raises
     ------
-    ParameterError : if sbatch refuses
+    NoAnswerError : if Slurm is asked and does not answer
+    """
+    if site.array_limit:
+        return site.array_limit
+    match = re.search(r"MaxArraySize\s*=\s*(\d+)", queue.call(["scontrol", "show", "config"]).stdout)
+    return max(int(match[1]) - 1, 1) if match else 1000
+
+
+def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch, str]]:
+    """Hand them to Slurm, when all run directories are there: each, and the number of its job, as soon as it is accepted.
+
+    Raises
+    ------
+    ParameterError : if a directory cannot be made, or sbatch refuses; what was accepted before stays
     """
     templates = _ROOT / "slurm"
     if not templates.is_dir():
         raise ParameterError(f"{templates}: no job templates there; install mpiepm from its repository, as run/setup.sh does")
-    queue.folder(campaign).mkdir(parents=True, exist_ok=True)
-    identities = []
-    for batch in wanted:
-        for point in batch.points:
-            failures.forget(point.folder)
-            rundir.plant(point.folder, point.params)
-        identities.append(_sbatch(campaign, batch, templates))
-    return identities
+    before = queue.newest(campaign)
+    for point in (point for batch in wanted for point in batch.points):
+        rundir.plant(point.folder, point.params)
+    for number, batch in enumerate(wanted, before + 1):
+        failed = {point.folder: failures.reason(point.folder) for point in batch.points}
+        identity = _sbatch(campaign, batch, f"{number:04d}", templates)
+        for folder, why in failed.items():
+            if why == failures.reason(folder):  # it may have failed again already
+                failures.forget(folder)
+        yield batch, identity
 
 
 def finish(campaign: Campaign, identities: Sequence[str]) -> str:
@@ -128,27 +153,33 @@ def finish(campaign: Campaign, identities: Sequence[str]) -> str:
     return _call([*options, *_site_options(site), str(_ROOT / "slurm" / "finish.sbatch")], {**_environment(site), **variables})
 
 
-def _sbatch(campaign: Campaign, batch: Batch, templates: Path) -> str:
-    site = campaign.site
-    number = f"{len(queue.lists(campaign)) + 1:04d}"
-    request = batch.request
+def _sbatch(campaign: Campaign, batch: Batch, number: str, templates: Path) -> str:
+    site, request, name = campaign.site, batch.request, queue.job_name(campaign, number)
     path = queue.folder(campaign).resolve() / f"{number}{'-packed' * request.packed}.list"
-    path.write_text("".join(f"{point.folder.resolve()}\n" for point in batch.points), encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:  # another's would be that of its job
+            file.writelines(f"{point.folder.resolve()}\n" for point in batch.points)
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be written: {error.strerror}") from None
     output = path.parent / (f"{number}-%j.out" if request.packed else f"{number}-%A_%a.out")
     options = [
-        f"--job-name={queue.job_name(campaign, number)}", f"--output={output}", f"--ntasks={batch.cores}",
+        f"--job-name={name}", f"--output={output}", f"--ntasks={batch.cores}",
         f"--nodes={request.nodes}", f"--time={request.walltime}", f"--signal=B:USR1@{site.warning}",
     ]  # fmt: skip
     if request.packed:
-        options.append(f"--mem={request.memory * batch.cores // request.ranks}M")
+        options.append(f"--mem={batch.memory}M")
     else:
-        options += [f"--array=1-{len(batch.points)}", f"--mem={-(-request.memory // request.nodes)}M"]
+        options += [f"--array=1-{len(batch.points)}", f"--mem={-(-batch.memory // request.nodes)}M"]
     template = templates / ("packed.sbatch" if request.packed else "array.sbatch")
     variables = {"LIST": str(path), "RANKS": str(request.ranks), **_environment(site)}
     try:
         return _call([*options, *_site_options(site), str(template)], variables)
-    except ParameterError:
-        path.unlink()
+    except ParameterError as error:
+        with suppress(queue.NoAnswerError):  # then nobody knows, and the list must stay
+            if identity := queue.accepted(name):
+                return identity
+            if not isinstance(error, queue.NoAnswerError):  # else the job may still come
+                path.unlink()
         raise
 
 
@@ -171,10 +202,7 @@ def _environment(site: Site) -> dict[str, str]:
 def _call(arguments: list[str], variables: dict[str, str]) -> str:
     command = ["sbatch", "--parsable", "--export=ALL", *arguments]
     environment = {key: value for key, value in os.environ.items() if key not in ("PARAMS", "COMMAND")}  # for hands only
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**environment, **variables})
-    except FileNotFoundError:
-        raise ParameterError("sbatch: there is no Slurm on this machine") from None
+    done = queue.call(command, {**environment, **variables})
     if done.returncode:
-        raise ParameterError(f"{' '.join(command)}: {done.stderr.strip()}")
+        raise ParameterError(f"{' '.join(command)}: {'; '.join(done.stderr.strip().splitlines())}")
     return done.stdout.strip().split(";")[0]

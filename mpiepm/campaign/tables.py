@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "<") 
 
 
 def plan(campaign: Campaign, costs: dict[str, Cost], statuses: dict[str, Status]) -> str:
-    """A line for each state point, seeds together."""
+    """A line for each state point, seeds together: memory and disk of its largest run at work, all archives."""
     groups: dict[str, list[Point]] = {}
     for point in campaign.points:
         groups.setdefault(state_point(point), []).append(point)
@@ -31,9 +31,10 @@ def plan(campaign: Campaign, costs: dict[str, Cost], statuses: dict[str, Status]
         rows.append([
             name, str(len(points)), str(done or "-"), points[0].params.engine.name, str(first.ranks),
             f"{first.events:.3g}" if first.events else "-", in_time(first.seconds), f"{sum(c.core_hours for c in here):.3g}",
-            in_bytes(first.memory, 3), in_bytes(sum(c.archive for c in here), 3),
+            in_bytes(max(c.memory for c in here), 3), in_bytes(max(c.disk for c in here), 3),
+            in_bytes(sum(c.archive for c in here), 3),
         ])  # fmt: skip
-    head = ("state point", "runs", "done", "engine", "ranks", "events", "time each", "core-hours", "memory", "archives")
+    head = ("state point", "runs", "done", "engine", "ranks", "events", "time each", "core-hours", "memory", "disk", "archives")
     return table(head, rows)
 
 

@@ -30,8 +30,8 @@ def duration(text: str) -> float:
     if match := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text):
         seconds = float(match[1]) * _SECONDS[match[2]]
     elif match := re.fullmatch(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)", text):
-        days, hours, minutes, rest = (int(number or 0) for number in match.groups())
-        seconds = ((24 * days + hours) * 60 + minutes) * 60.0 + rest
+        days, hours, minutes, rest = (float(number or 0) for number in match.groups())
+        seconds = ((24 * days + hours) * 60 + minutes) * 60 + rest
     if not 0.0 < seconds < math.inf:
         raise ParameterError(f"--walltime {text}: must be above 0, and like 90s, 30m, 24h, 2d, HH:MM:SS or D-HH:MM:SS")
     return seconds

@@ -135,7 +135,7 @@ class Lock:
         self._thread.start()
 
     def _in_use(self, holder: Holder | None) -> ParameterError:
-        return ParameterError(f"{self.path.parent}: in use by {holder or 'another process'}; only one run at a time")
+        return ParameterError(f"{self.path.parent}: in use by {holder or 'another process'}; only one at a time")
 
     def _open(self) -> tuple[int, bool]:
         """Descriptor of the lock's file, and whether the kernel has locked it for us."""

@@ -2,9 +2,11 @@
 
 import importlib.metadata
 import platform
+import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def software() -> dict[str, str]:
 
 
 def stretch(comm: MPI.Intracomm) -> dict[str, Any]:
-    """Provenance of the stretch of a run that begins now; `wall_time` is filled in as it goes. Collective."""
+    """Provenance of the stretch of a run that begins now; `wall_time` and `memory` are filled in as it goes. Collective."""
     hosts = comm.allgather(MPI.Get_processor_name())
     entry = {
         **(software() if comm.rank == 0 else {}),
@@ -50,6 +52,23 @@ def stretch(comm: MPI.Intracomm) -> dict[str, Any]:
         "command": " ".join(sys.argv),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "wall_time": 0.0,
+        "memory": 0,
     }
     result: dict[str, Any] = comm.bcast(entry)
     return result
+
+
+def forget_memory() -> None:
+    """Let the peak of memory count from now on: this process may have performed other runs."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(comm: MPI.Intracomm) -> int:
+    """Bytes: the largest memory of every rank since `forget_memory`, added up. Collective."""
+    try:
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    total: int = comm.allreduce(1024 * int(found[1]) if found else 0)
+    return total

@@ -108,6 +108,8 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
     assert points["L=20/T=0.1/seed=1"]["actual"]["ranks"] == 2
     for point in points.values():
         assert 1 / 3 < point["predicted"]["events"] / point["actual"]["events"] < 3  # small lattices, few events
+        for what in ("memory", "archive"):
+            assert 1 / 3 < point["predicted"][what] / point["actual"][what] < 3
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

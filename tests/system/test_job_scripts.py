@@ -1,4 +1,4 @@
-"""The job scripts of slurm/ without Slurm: what they make of a signal at any time."""
+"""The job scripts of slurm/ without Slurm: what they make of a signal at any time, of lists and launchers."""
 
 import signal
 import subprocess
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import wait_for
 
 from mpiepm.core.params import from_values
 
@@ -21,22 +22,40 @@ def make_run(folder: Path, seed: int) -> None:
     (folder / "params.toml").write_text(from_values(values).to_toml())
 
 
+def packed(environment: dict[str, str], tmp_path: Path, lines: str, **job: str) -> subprocess.Popen[str]:
+    """The job script over a list of these lines."""
+    (tmp_path / "list").write_text(lines)
+    cache = Path.home() / ".cache" / "mpiepm" / "numba"  # not one of this test's own: compiling takes longer than the runs
+    variables = {
+        "LIST": str(tmp_path / "list"), "MPIEPM": str(ROOT), "MPIEPM_BIN": str(Path(sys.executable).parent),
+        "MAX_RESTARTS": "0", "SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "NUMBA_CACHE_DIR": str(cache),
+    }  # fmt: skip
+    return subprocess.Popen(
+        ["bash", ROOT / "slurm" / "packed.sbatch"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**environment, **variables, **job},
+    )  # fmt: skip
+
+
+def stand_in(folder: Path, **programs: str) -> str:
+    """A folder of programs that take the place of the real ones, each a few lines of bash."""
+    folder.mkdir()
+    for name, text in programs.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+# A run that takes a second, whatever it is told
+DEAF = 'trap "" USR1; while [ "$1" != --out ]; do shift; done; touch "$2/begun"; sleep 1; touch "$2/archive.h5"'
+
+
 @pytest.mark.parametrize("seconds", [0.1, 0.6, 4.0])
 def test_packed_runs_that_are_told_to_stop(seconds: float, environment: dict[str, str], tmp_path: Path) -> None:
     """Some not begun, some just starting, or all on their way: they are to be resumed, none has failed."""
     folders = [tmp_path / str(seed) for seed in (1, 2, 3)]
     for seed, folder in enumerate(folders, 1):
         make_run(folder, seed)
-    (tmp_path / "list").write_text("".join(f"{folder}\n" for folder in folders))
-    cache = Path.home() / ".cache" / "mpiepm" / "numba"  # not one of this test's own: compiling takes longer than the runs
-    job = {
-        "LIST": str(tmp_path / "list"), "MPIEPM": str(ROOT), "MPIEPM_BIN": str(Path(sys.executable).parent),
-        "MAX_RESTARTS": "0", "SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "NUMBA_CACHE_DIR": str(cache),
-    }  # fmt: skip
-    process = subprocess.Popen(
-        ["bash", ROOT / "slurm" / "packed.sbatch"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**job, **environment},
-    )  # fmt: skip
+    process = packed(environment, tmp_path, "".join(f"{folder}\n" for folder in folders))
     time.sleep(seconds)
     process.send_signal(signal.SIGUSR1)
     told, _ = process.communicate(timeout=120)
@@ -55,3 +74,36 @@ def test_the_job_that_collects_looks_where_the_runs_are(site: str, environment: 
         ["bash", ROOT / "slurm" / "finish.sbatch"], capture_output=True, text=True, check=True, env={**environment, **job}
     ).stdout
     assert told.splitlines() == ["campaign", "collect", "c.toml", "--out", "my runs", *(["--site", site] if site else [])]
+
+
+@pytest.mark.parametrize("rest", ["", "\tparams.toml"])
+@pytest.mark.parametrize(("runs", "code"), [(2, 0), (3, 75)])
+def test_lists_of_packed_runs(runs: int, code: int, rest: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """Told to stop: all that were begun finish nevertheless, and the third, in a line without an end, was not begun."""
+    lines = "\n".join(f"{tmp_path / str(k)}{rest}" for k in range(runs))
+    process = packed(environment, tmp_path, lines, MPIEPM_BIN=stand_in(tmp_path / "bin", mpiepm=DEAF))
+    wait_for(lambda: len(list(tmp_path.rglob("begun"))) == 2, process)
+    process.send_signal(signal.SIGUSR1)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert len(list(tmp_path.rglob("archive.h5"))) == 2
+
+
+@pytest.mark.parametrize(("launcher", "asked"), [("srun --mpi=pmix", "--mpi=pmix --exact --mem=0 -n 2"), ("mpiexec", "-n 2")])
+def test_packed_runs_of_several_ranks(launcher: str, asked: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """The launcher starts them, as in the other scripts."""
+    program = launcher.split()[0]
+    once = {program: f"echo {program} $*; while [ $1 != mpiepm ]; do shift; done; $*"}
+    job = {"MPIEPM_BIN": stand_in(tmp_path / "bin", mpiepm=DEAF, **once), "LAUNCHER": launcher, "RANKS": "2"}
+    process = packed(environment, tmp_path, f"{tmp_path}/a\n\n{tmp_path}/b\n", **job)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert told.count(f"{program} {asked} mpiepm run --out {tmp_path}/") == 2
+    assert len(list(tmp_path.rglob("archive.h5"))) == 2
+
+
+@pytest.mark.parametrize("ranks", ["3", "0", "two"])
+def test_no_room_for_a_packed_run(ranks: str, environment: dict[str, str], tmp_path: Path) -> None:
+    told, _ = (process := packed(environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=60)
+    assert (process.returncode, told) == (2, f"RANKS={ranks}: must be at least 1 and at most 2, the tasks of this job\n")
+    assert not (tmp_path / "a").exists()

@@ -81,6 +81,7 @@ def test_the_summary_for_machines(report: Path) -> None:
     assert status["L=16/T=0.03/seed=1"] == "failed"
     assert status["L=16/T=0.04/seed=1"] == "unfinished"
     assert sum(state == "finished" for state in status.values()) == told["total"]["finished"] == 11
+    assert all(point["actual"]["memory"] > 1e7 for point in told["points"] if point["actual"])
     (found,) = told["results"]  # FMB is not in it
     assert [(s["temperature"], s["length"]) for s in found["states"]][:3] == [(0.1, 16), (0.1, 24), (0.1, 32)]
     assert len(found["states"]) == 10
@@ -106,7 +107,8 @@ def test_what_is_not_known_is_a_dash(mpiepm: Callable[..., subprocess.CompletedP
 def test_the_page_says_it_all(report: Path) -> None:
     page = report.read_text()
     for text in ("<b>11</b> finished", "<b>1</b> failed", "<b>1</b> unfinished", "What was found", "Mobility",
-                 "Stationary state", "&lt;script&gt;throw", "ξ₄ goes from", "actual / predicted"):  # fmt: skip
+                 "Stationary state", "&lt;script&gt;throw", "ξ₄ goes from", "actual / predicted", "memory, predicted",
+                 "archive, predicted"):  # fmt: skip
         assert text in page, text
     assert page.count("data:image/png;base64,") == 4  # maps at L = 32
     assert re.search(r"\bnan\b", page) is None  # what is not known is a dash

@@ -1,15 +1,18 @@
 """Campaign files: what they expand to, how points are found again, and what is said of wrong ones."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mpiepm.arguments import parser
 from mpiepm.campaign import command, cost, grid, queue, status, submit, tables, values
+from mpiepm.campaign.collect import actual_cost
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine, split_parts
+from mpiepm.core.amounts import in_bytes
 from mpiepm.core.params import ParameterError, Parameters, from_values
 from mpiepm.core.sections import Maps, Split
 from mpiepm.io import rundir
@@ -251,8 +254,14 @@ def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> No
         ("seed = 2", 'run = [{ seed = { by = "L", else = 1 } }]', "over.run = .*: must be a value; tables"),
         ("[0.02, 0.013, 0.01]", '{ by = "L", else = 0.02 }', "over.T = {.*}: must be a list of values"),
         ("else = 1 }", "else = true }", "L=32/T=0.02/seed=1: resources.ranks = true: must be a whole number of at least 1"),
-        ("walltime = ", "memory = true\nwalltime =", "resources.memory = true: must be GB above 0"),
+        ("walltime = ", "memory = true\nwalltime =", "resources.memory = true: must be a number of GB above 0"),
         ("walltime = ", "nodes = [1]\nwalltime =", r"resources.nodes = \[1\]: must be a whole number of at least 1"),
+        ('"= L / 64"', "inf", "resources.walltime = inf: must be above 0, and like 90s"),
+        ('"= L / 64"', f'"{"9" * 400}:00:00"', "resources.walltime = '9*:00:00': must be above 0, and like 90s"),
+        ("[resources]", "[resources]\nmemory = inf", "resources.memory = inf: must be a number of GB above 0"),
+        ("[resources]", "[resources]\nmemory = nan", "resources.memory = nan: must be a number of GB above 0"),
+        ("[packing]", "[packing]\nranks = 4", "packing.ranks = 4, cores = 3: ranks must be at most cores"),
+        ("[packing]", "[packing]\nshorter_than = inf", "packing.shorter_than = inf: must be above 0, and like 90s"),
         ("[[grid]]", "[grid]", "grid"),
     ],
 )  # fmt: skip
@@ -402,6 +411,31 @@ def test_status_and_collected_lists(tmp_path: Path) -> None:
     assert status.of(fourth, queue.Job("9", "TIMEOUT", "", False)) == status.Status("missing", "job 9 TIMEOUT")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("warning = 70000", "warning = 70000: must be at most 65535"),
+        ("warning = 0", "warning = 0: must be at least 1"),
+        ("factors.evnt = 1.0", r"factors.evnt: unknown key; did you mean event\?"),
+        ("factors.event = 0.0", "factors.event = 0.0: must be above 0"),
+        ("memory_per_node = inf", "memory_per_node = inf: must be a finite number"),
+    ],
+)
+def test_wrong_site_profiles_are_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "site.toml").write_text(text)
+    with pytest.raises(ParameterError, match=rf"^{tmp_path}/site.toml: {message}$"):
+        grid.load_site(tmp_path / "site.toml")
+
+
+def test_factors_of_a_site(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text("factors = { split = 2.0, event = 0.5 }")
+    machine = grid.load_site(tmp_path / "site.toml").machine
+    assert machine
+    assert [machine.factor(engine) for engine in ("split", "event", "sweep")] == [2.0, 0.5, pytest.approx(1.0)]
+    (tmp_path / "site.toml").write_text("[factors]")
+    assert grid.load_site(tmp_path / "site.toml").machine is None
+
+
 def test_batches_pack_and_keep_within_the_limit(tmp_path: Path) -> None:
     campaign = read(tmp_path)
     predicted = command.costs(campaign, Machine())
@@ -411,6 +445,45 @@ def test_batches_pack_and_keep_within_the_limit(tmp_path: Path) -> None:
     assert {batch.request.ranks for batch in large} == {2}
     with pytest.raises(ParameterError, match=r"packing.cores = 3: a node of this cluster has 2 cores"):
         submit.batches(campaign, campaign.points, predicted, campaign.site.model_copy(update={"cores_per_node": 2}), 4)
+
+
+def refused(tmp_path: Path, text: str, **site: object) -> str:
+    """What is said of a campaign that does not fit a site."""
+    campaign = read(tmp_path, text)
+    campaign = replace(campaign, site=campaign.site.model_copy(update=site))
+    with pytest.raises(ParameterError) as error:
+        submit.batches(campaign, campaign.points, command.costs(campaign, Machine()), campaign.site, 4)
+    return str(error.value)
+
+
+def test_what_does_not_fit_a_site_is_refused(tmp_path: Path) -> None:
+    much = FILE.replace("[resources]", "[resources]\nmemory = 20")
+    assert refused(tmp_path, much, memory_per_node=32.0) == (
+        "L=32/T=0.02/seed=1: packing.cores = 3: 3 runs side by side need 60.7 GB: a node of this cluster has 32 GB"
+    )
+    assert "20 GB on 1 nodes: a node of this cluster has 16 GB" in refused(tmp_path, much, memory_per_node=16.0)
+    short = FILE.replace('"= L / 64"', '"1m"')
+    for warning in (60, 180):
+        told = refused(tmp_path, short, warning=warning)
+        assert f"resources.walltime = 60 s, warning = {warning} s of this cluster: walltime must be above warning" in told
+    campaign = read(tmp_path, short)
+    site = campaign.site.model_copy(update={"warning": 54})
+    assert submit.batches(campaign, campaign.points, command.costs(campaign, Machine()), site, 4)[0].request.walltime == 1
+
+
+def test_packed_runs_are_on_one_node(tmp_path: Path) -> None:
+    text = FILE.replace("[packing]\ncores = 3", "nodes = { by = 'L', '128' = 2, else = 1 }\n[packing]\nranks = 2\ncores = 3")
+    campaign = read(tmp_path, text.replace('">= 128" = 2', '">= 32" = 2').replace('shorter_than = "2h"', ""))
+    wanted = submit.batches(campaign, campaign.points, command.costs(campaign, Machine()), campaign.site, 1000)
+    assert {(batch.request.packed, batch.request.nodes) for batch in wanted} == {(True, 1), (False, 2)}
+    assert {(batch.cores, batch.memory // batch.request.memory) for batch in wanted} == {(2, 1)}  # no room for two of them
+
+
+def test_what_a_run_cost_is_known_of_old_archives_too() -> None:
+    """But not its memory, which they do not tell."""
+    actual = actual_cost(ROOT / "tests" / "data" / "archive1" / "epmq")
+    assert actual["memory"] is None
+    assert actual["archive"] == (ROOT / "tests" / "data" / "archive1" / "epmq" / "archive.h5").stat().st_size
 
 
 def test_predicted_events_are_those_of_the_paper() -> None:
@@ -459,6 +532,9 @@ def test_campaigns_of_the_repository_can_be_planned(path: Path, tmp_path: Path) 
     assert sum(len(batch.points) for batch in wanted) == len(campaign.points)
     told = tables.plan(campaign, predicted, statuses) + tables.demand(campaign, campaign.points, predicted, wanted)
     assert f"to do: {len(campaign.points)} runs" in told
+    largest = max(campaign.points, key=lambda point: predicted[point.name].disk)
+    line = next(line for line in told.splitlines() if line.startswith(f"{tables.state_point(largest)} "))
+    assert f" {in_bytes(predicted[largest.name].disk, 3)} " in line
     assert all(0 < cost.seconds < 40 * 86400 for cost in predicted.values())
 
 

@@ -38,7 +38,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_process_is_told_who_is_there(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
-        who = rf"{tmp_path}: in use by process {process.pid} on .*, since 20.*; only one run"
+        who = rf"{tmp_path}: in use by process {process.pid} on .*, since 20.*; only one at a time"
         for _ in range(2):
             with pytest.raises(ParameterError, match=who), lock.held(tmp_path):
                 pass
@@ -131,7 +131,7 @@ def test_beats_reach_the_file_and_a_takeover_is_noticed(tmp_path: Path, monkeypa
         own.check()
         elsewhere(tmp_path)
         wait_until(lambda: own._lost != "")
-        with pytest.raises(RunError, match=r"taken over by process .* on elsewhere"):
+        with pytest.raises(RunError, match=r"taken over by (process .* on elsewhere|somebody)"):
             own.check()
     assert (tmp_path / lock.NAME).exists()  # it is the other's
 
