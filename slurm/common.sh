@@ -17,16 +17,18 @@ CANCELLED=143  # and of one that was told to end for good, by SIGTERM
 TOLD=138       # and of one that SIGUSR1 found still starting, or of a `wait` that it interrupted
 
 # simulate DIR COMMAND...: the run in DIR, begun or resumed, under this launcher; returns its code. SIGUSR1, which Slurm sends
-# before the time is up, is passed on. Why a run failed is kept in DIR/failed.txt.
+# before the time is up, is passed on; with $stopping it has come already. Why a run failed is kept in DIR/failed.txt.
 simulate() {
     local out=$1 errors code run cancelled=
     shift
+    [ -z "${stopping:-}" ] || return $UNFINISHED
     errors=$(mktemp)
     mkdir -p "$out" && rm -f "$out/failed.txt"
     "$@" mpiepm run ${PARAMS:+"$PARAMS"} --out "$out" --resume --quiet 2> "$errors" &
     run=$!
     trap 'kill -USR1 "$run" 2>/dev/null' USR1
     trap 'cancelled=yes; kill -TERM "$run" 2>/dev/null' TERM
+    [ -z "${stopping:-}" ] || kill -USR1 "$run" 2>/dev/null
     while kill -0 "$run" 2>/dev/null; do wait "$run"; done
     wait "$run"
     code=$?

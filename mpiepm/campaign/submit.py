@@ -135,7 +135,7 @@ def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch,
     for point in (point for batch in wanted for point in batch.points):
         rundir.plant(point.folder, point.params)
     for number, batch in enumerate(wanted, before + 1):
-        failed = {point.folder: failures.reason(point.folder) for point in batch.points}
+        failed = {point.folder: why for point in batch.points if (why := failures.reason(point.folder))}
         identity = _sbatch(campaign, batch, f"{number:04d}", templates)
         for folder, why in failed.items():
             if why == failures.reason(folder):  # it may have failed again already

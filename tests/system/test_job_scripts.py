@@ -22,8 +22,8 @@ def make_run(folder: Path, seed: int) -> None:
     (folder / "params.toml").write_text(from_values(values).to_toml())
 
 
-def packed(environment: dict[str, str], tmp_path: Path, lines: str, **job: str) -> subprocess.Popen[str]:
-    """The job script over a list of these lines."""
+def start(script: str, environment: dict[str, str], tmp_path: Path, lines: str, **job: str) -> subprocess.Popen[str]:
+    """A job script over a list of these lines."""
     (tmp_path / "list").write_text(lines)
     cache = Path.home() / ".cache" / "mpiepm" / "numba"  # not one of this test's own: compiling takes longer than the runs
     variables = {
@@ -31,7 +31,7 @@ def packed(environment: dict[str, str], tmp_path: Path, lines: str, **job: str) 
         "MAX_RESTARTS": "0", "SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "NUMBA_CACHE_DIR": str(cache),
     }  # fmt: skip
     return subprocess.Popen(
-        ["bash", ROOT / "slurm" / "packed.sbatch"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ["bash", ROOT / "slurm" / f"{script}.sbatch"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**environment, **variables, **job},
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_packed_runs_that_are_told_to_stop(seconds: float, environment: dict[str
     folders = [tmp_path / str(seed) for seed in (1, 2, 3)]
     for seed, folder in enumerate(folders, 1):
         make_run(folder, seed)
-    process = packed(environment, tmp_path, "".join(f"{folder}\n" for folder in folders))
+    process = start("packed", environment, tmp_path, "".join(f"{folder}\n" for folder in folders))
     time.sleep(seconds)
     process.send_signal(signal.SIGUSR1)
     told, _ = process.communicate(timeout=120)
@@ -81,12 +81,23 @@ def test_the_job_that_collects_looks_where_the_runs_are(site: str, environment: 
 def test_lists_of_packed_runs(runs: int, code: int, rest: str, environment: dict[str, str], tmp_path: Path) -> None:
     """Told to stop: all that were begun finish nevertheless, and the third, in a line without an end, was not begun."""
     lines = "\n".join(f"{tmp_path / str(k)}{rest}" for k in range(runs))
-    process = packed(environment, tmp_path, lines, MPIEPM_BIN=stand_in(tmp_path / "bin", mpiepm=DEAF))
+    process = start("packed", environment, tmp_path, lines, MPIEPM_BIN=stand_in(tmp_path / "bin", mpiepm=DEAF))
     wait_for(lambda: len(list(tmp_path.rglob("begun"))) == 2, process)
     process.send_signal(signal.SIGUSR1)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == code, told
     assert len(list(tmp_path.rglob("archive.h5"))) == 2
+
+
+@pytest.mark.parametrize("script", ["run", "array", "packed"])
+def test_a_job_is_told_to_stop_before_it_begins_a_run(script: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """While it loads modules, say."""
+    programs = stand_in(tmp_path / "bin", mpiepm=DEAF, mpirun="shift; $*", module="kill -USR1 $PPID")
+    job = {"MPIEPM_BIN": programs, "PATH": f"{programs}:{environment['PATH']}", "MODULES": "mpi", "OUT": f"{tmp_path}/0"}
+    process = start(script, environment, tmp_path, f"{tmp_path}/0\n", SLURM_ARRAY_TASK_ID="1", SLURM_ARRAY_JOB_ID="1", **job)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, told
+    assert not (tmp_path / "0").exists()
 
 
 @pytest.mark.parametrize(("launcher", "asked"), [("srun --mpi=pmix", "--mpi=pmix --exact --mem=0 -n 2"), ("mpiexec", "-n 2")])
@@ -95,7 +106,7 @@ def test_packed_runs_of_several_ranks(launcher: str, asked: str, environment: di
     program = launcher.split()[0]
     once = {program: f"echo {program} $*; while [ $1 != mpiepm ]; do shift; done; $*"}
     job = {"MPIEPM_BIN": stand_in(tmp_path / "bin", mpiepm=DEAF, **once), "LAUNCHER": launcher, "RANKS": "2"}
-    process = packed(environment, tmp_path, f"{tmp_path}/a\n\n{tmp_path}/b\n", **job)
+    process = start("packed", environment, tmp_path, f"{tmp_path}/a\n\n{tmp_path}/b\n", **job)
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 0, told
     assert told.count(f"{program} {asked} mpiepm run --out {tmp_path}/") == 2
@@ -104,6 +115,6 @@ def test_packed_runs_of_several_ranks(launcher: str, asked: str, environment: di
 
 @pytest.mark.parametrize("ranks", ["3", "0", "two"])
 def test_no_room_for_a_packed_run(ranks: str, environment: dict[str, str], tmp_path: Path) -> None:
-    told, _ = (process := packed(environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=60)
+    told, _ = (process := start("packed", environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=60)
     assert (process.returncode, told) == (2, f"RANKS={ranks}: must be at least 1 and at most 2, the tasks of this job\n")
     assert not (tmp_path / "a").exists()
