@@ -91,7 +91,8 @@ def with_borrowed_correlations(table: xarray.Dataset) -> xarray.Dataset:
     """Where there are too few origins to know tau, errors as with the tau of the best sampled state at that temperature.
 
     How long origins remember each other hardly depends on the size. A variance over n of them, as chi4 is, misses the share
-    (tau - 1) / (n - 1), which is put back; where that is more than half of it the value is NaN.
+    (tau - 1) / (n - 1), which is put back; where that is more than half of it the value is NaN. Nor can its error be told from
+    a few: it is at least that of the variance of Gaussian values, sqrt(2 tau / (n - 1)) of it.
     """
     table = table.copy(deep=True)
     origins = table.origins.values
@@ -109,6 +110,7 @@ def with_borrowed_correlations(table: xarray.Dataset) -> xarray.Dataset:
                     missed = (tau[k] - 1.0) / (origins[k] - 1)
                     share = 1.0 - missed if missed < 0.5 else np.nan
                     value[k], error[k] = value[k] / share, error[k] / share
+                    error[k] = max(error[k], value[k] * np.sqrt(2.0 * tau[k] / (origins[k] - 1)))
     return table
 
 

@@ -57,7 +57,7 @@ def test_what_has_no_error_is_not_compared() -> None:
 
 
 def test_few_origins_get_the_correlation_of_many() -> None:
-    states = table().isel(state=[0, 1])[["temperature"]].assign_coords(origins=("state", [400, 5]))
+    states = table().isel(state=[0, 1])[["temperature"]].assign_coords(origins=("state", [400, 21]))
     for name, value in (("tau_alpha", 10.0), ("chi4_peak", 30.0)):
         for suffix, one in (("", value), ("_error", 0.1 * value), ("_correlation", 1.0)):
             states[f"{name}{suffix}"] = ("state", np.full(2, one))
@@ -65,8 +65,10 @@ def test_few_origins_get_the_correlation_of_many() -> None:
     borrowed = scaling.with_borrowed_correlations(states)
     assert borrowed.tau_alpha.values.tolist() == [10.0, 10.0]
     assert borrowed.tau_alpha_error.values == pytest.approx([1.0, np.sqrt(2.0)])
-    assert borrowed.chi4_peak.values == pytest.approx([30.0, 40.0])  # (tau - 1) / (n - 1) = 1 / 4 was missing
-    assert borrowed.chi4_peak_error.values == pytest.approx([3.0, 4.0 * np.sqrt(2.0)])
+    assert borrowed.chi4_peak.values == pytest.approx([30.0, 30.0 * 20 / 19])  # (tau - 1) / (n - 1) = 1 / 20 was missing
+    assert borrowed.chi4_peak_error.values == pytest.approx([3.0, 30.0 * 20 / 19 * np.sqrt(4 / 20)])
+    states = states.assign_coords(origins=("state", [400, 2]))
+    assert np.isnan(scaling.with_borrowed_correlations(states).chi4_peak.values[1])
     assert states.chi4_peak.values.tolist() == [30.0, 30.0]
 
 
