@@ -12,14 +12,15 @@ if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
     echo "installing chromium" >&2
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 || true
 fi
-# The test on Slurm waits for wall times to pass, most of the time: beside it goes what needs one core only.
+# The test on Slurm waits for wall times to pass, most of the time: beside it goes what needs no ranks.
 python -m pytest -q tests/system/test_slurm.py -p no:cacheprovider >"$TMPDIR/slurm.log" 2>&1 & slurm=$!
 ruff check .
 mypy
-python -m pytest tests/unit
+beside=(tests/unit tests/system/test_{bad_input,fuzz,report,studies,verify}.py)
+python -m pytest "${beside[@]}" | tee "$TMPDIR/beside.log"
 wait $slurm || { cat "$TMPDIR/slurm.log"; exit 1; }
 cat "$TMPDIR/slurm.log"
-python -m pytest --durations=20 tests/parallel tests/system --ignore=tests/system/test_slurm.py | tee "$TMPDIR/pytest.log"
+python -m pytest --durations=20 tests/parallel tests/system "${beside[@]/#/--ignore=}" --ignore=tests/system/test_slurm.py | tee "$TMPDIR/pytest.log"
 for ranks in 2 3 4; do
     echo "== parallel tests on $ranks ranks"
     # only rank 0 speaks, unless a rank fails
@@ -32,4 +33,4 @@ echo "== the main job at a small size"
 ./run/quickstart.sh "$TMPDIR/quickstart" --set 'lattice.size=[64, 64]' --set model.temperature=0.06
 test -s "$TMPDIR/quickstart/archive.h5" -a -s "$TMPDIR/quickstart/overview.png"
 echo "== all passed"
-grep -h "NOT TESTED" "$TMPDIR"/{slurm,pytest}.log || true
+grep -h "NOT TESTED" "$TMPDIR"/{slurm,beside,pytest}.log || true
