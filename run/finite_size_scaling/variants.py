@@ -1,7 +1,4 @@
-"""Collapses of the study that `mpiepm scaling` does not try: T_c free, one correction to scaling, without the smallest lattices.
-
-    python run/finite_size_scaling/variants.py [DIR]      # where the runs of campaign.toml lie
-"""
+"""Collapses that `mpiepm scaling` does not try: T_c or a correction free, no L = 32. The argument: where the runs lie."""
 
 import sys
 from pathlib import Path
