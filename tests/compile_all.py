@@ -17,7 +17,7 @@ snapshots = [1.0]
 """
 FERRERO = """
 model = { name = "ferrero", temperature = 0.2 }
-run.duration = 5
+run = { equilibrate = { time = 1 }, duration = 5 }
 tracers.number = 4
 output = { event_counts = true, snapshots = [1.0] }
 """
