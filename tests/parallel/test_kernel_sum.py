@@ -25,7 +25,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_stress_is_the_sum_of_the_exact_kernels(case: str) -> None:
     (overrides, tolerance), shape = CASES[case], (53, 40)
-    params = parse(f"model.temperature = 0.1\nengine.name = '{case.split(',')[0]}'", [f"lattice.size={list(shape)}", *overrides])
+    name = case.split(",")[0]
+    params = parse("model.temperature = 0.1", [f"lattice.size={list(shape)}", f"engine.name={name}", *overrides])
     simulation = Simulation(slabs(params), params)
     domain, state, engine = simulation.domain, simulation.state, simulation.engine
     expected, own = state.stress.copy(), [np.empty((0, 4))]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from processes import CAP
 
 from mpiepm.cli import main
 
@@ -366,7 +367,7 @@ def test_every_rank_ends_with_code_2_and_one_speaks(
     before = listing(place)
     report = 'python -m mpiepm "$@"; echo "code $?"'
     command = ["mpirun", "-n", "2", "bash", "-c", report.replace("python", sys.executable), "-", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, cwd=place)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment, cwd=place)
     assert done.stdout.splitlines() == ["code 2"] * 2, done.stderr
     assert done.stderr.count("mpiepm: ") == done.stderr.count(expected) == 1, done.stderr
     assert listing(place) == before

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import kill, wait_for
+from processes import CAP, kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -51,7 +51,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.toml").write_text(PARAMS)
     for name, overrides in {"run": [], **ENGINES}.items():
         command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / name)]
-        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=200)
+        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=CAP)
     return folder
 
 
@@ -201,7 +201,7 @@ def test_validate(mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> N
     )
     for arguments, code, last in ((["--quick"], 0, "all passed"), ([], 1, "1 failed")):
         command = ["mpirun", "-n", "2", sys.executable, "-c", program, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         lines = done.stdout.splitlines()
@@ -253,7 +253,7 @@ def test_an_exception_on_one_rank_ends_all(finished: Path, environment: dict[str
         f"cli.main(['run', {str(finished / 'params.toml')!r}, '--out', {str(tmp_path / 'run')!r}])\n"
     )
     command = ["mpirun", "-n", "2", sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
     assert done.returncode not in (0, 2)
     assert "rank 1 of 2 failed" in done.stderr
     assert "on purpose" in done.stderr
