@@ -192,6 +192,7 @@ COMMANDS = {  # arguments: what is said
     "theory 0.1 --alpha 5": "--alpha 5: must be above 0 and below",
     "theory 0.1 --length 1000000": "--length 1000000: must be at least 8 and at most 4096",
     "theory 0.1 --relaxation nan": "--relaxation nan: must be above 0 and at most 5",
+    "validate --quick 0.1 0.3": "T = 0.3: must be one of 0.2, 0.1, 0.06",
     "validate --seed -1": "--seed -1: must be at least 0 and below 2**63",
 }  # fmt: skip
 
