@@ -44,8 +44,8 @@ def cold_state(shape: tuple[int, int], events_per_site: float, seed: int) -> np.
 
 
 def perform(simulation: Simulation, events: int) -> None:
-    """So many events or a few more, with stops as in a run."""
-    stops, until = LogSpaced(0.1, 16), simulation.state.events + events
+    """So many events or a few more, with few stops, which do not count."""
+    stops, until = LogSpaced(0.1, 1), simulation.state.events + events
     while simulation.state.events < until:
         simulation.advance(stops.after(simulation.state.time))
 

@@ -3,10 +3,10 @@
 Every site has a bound on its rate, valid while |stress| stays below the site's `limit`. A limit lies `margin` above the present
 |stress|, or at `deep` if that is higher: below it a site is so slow that a tighter bound is not worth the work.
 
-A row is cut into tiles of TILE sites, whose bounds are summed, checked and renewed together. Single precision spans exp(+-87), and
-rates span exp(-1 / T). So a tile keeps its bounds times a `scale`, a power of two that brings the largest of them close to 1;
-those below exp(_SPAN) of it are taken as that much, too little to matter. Scales follow from the limits of the tile alone:
-they do not depend on its past, and sums of bounds, in double precision, are the same with any scale.
+A row is cut into tiles of TILE sites, whose bounds are summed, checked and renewed together. Single precision goes down to
+exp(-87), rates to exp(-1 / T). So a tile keeps its bounds times a `scale`, a power of two that brings the largest of them close
+to 1; a bound less than exp(_SPAN) of that is taken as so much, too little to matter. Scales follow from the limits of the tile
+alone, not from its past. Sums of bounds are without scale, in double precision.
 
 No bound is below exp(_DEEPEST): all bounds of 1e6 sites would add up to one candidate in `core.cold.LONGEST` sweeps.
 """
@@ -77,11 +77,9 @@ def _largest(values: np.ndarray, i: int, first: int, last: int) -> float:
 def _scale(p: Physics, largest: float) -> float:
     """Of a tile with this largest limit: 1, unless its largest bound is below exp(_USUAL)."""
     distance = p.threshold - largest
-    logarithm = -p.stiffness / p.temperature * (distance if distance > 0.0 else 0.0) ** p.exponent
-    scale: float = 1.0
-    if logarithm < _USUAL:
-        scale = math.ldexp(1.0, min(int(logarithm / -math.log(2.0)), _LARGEST_SHIFT))
-    return scale
+    logarithm = -p.stiffness / p.temperature * float(distance if distance > 0.0 else 0.0) ** p.exponent
+    shift = min(int(logarithm / -math.log(2.0)), _LARGEST_SHIFT) if logarithm < _USUAL else 0
+    return math.ldexp(1.0, shift)
 
 
 @inlined
