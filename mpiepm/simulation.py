@@ -2,7 +2,8 @@
 
 import json
 import math
-import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,16 +136,23 @@ class Simulation:
             return state.time >= self.engine.boundary(self.spacing)
         return self.persistence is not None and self.persistence.current < (run.stop_persistence or 0.0)
 
-    def advance(self, until: float) -> None:
-        """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
-        state = self.state
-        for events in self.engine.advance(state, until):
-            for observer in self.observers:
-                observer.receive(events)
-            alive.got_to(state.origin_time + state.time, state.events)
+    def advance(self, until: float, over: Callable[[], bool] = lambda: False) -> bool:
+        """Bring the state to `until`, a boundary of the engine; the observers receive the events.
 
-    def step(self, horizon: float, record: Record) -> None:
-        """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
+        `over` is asked after every batch of events; if it says so the state stops short of `until`, and the answer is False.
+        """
+        state = self.state
+        with closing(self.engine.advance(state, until)) as batches:
+            for events in batches:
+                for observer in self.observers:
+                    observer.receive(events)
+                alive.got_to(state.origin_time + state.time, state.events)
+                if over() and state.time < until:
+                    return False
+        return True
+
+    def step(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
+        """To the next stop, where the observers look and the phase may end; or to `horizon`, or until `over` says so."""
         state = self.state
         if not self.phases.begun:
             self.phases.begun = True
@@ -152,9 +160,10 @@ class Simulation:
                 observer.begin_phase(state, self.origin, record)
         since, stop = state.time, self.next_stop()
         if self.engine.boundary(horizon) < stop:
-            self.advance(self.engine.boundary(horizon))
+            self.advance(self.engine.boundary(horizon), over)
             return
-        self.advance(stop)
+        if not self.advance(stop, over):
+            return
         for observer in self.observers:
             for lag in due(observer.schedule, since, state.time):
                 observer.sample(state, lag, record)
@@ -221,11 +230,11 @@ def run(
         progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
-        pulse = Pulse(limits)
+        pulse = Pulse(domain, limits)
         while not simulation.finished:
-            before, clock = simulation.state.time, time.monotonic()
-            simulation.step(before + pulse.pace, archive.record)
-            reason = pulse.agree(domain, simulation.state.time - before, time.monotonic() - clock)
+            pulse.begin()
+            simulation.step(math.inf, archive.record, pulse.over)
+            reason = pulse.agree()
             progress.update()
             if held:
                 held.check()

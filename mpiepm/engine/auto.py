@@ -10,7 +10,7 @@ function of the parameters; it is stored in every checkpoint, and a resumed run 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class AutoEngine:
         """That of the engine in use."""
         return self._engine.boundary(time)
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """By the engine in use."""
         yield from self._engine.advance(state, until)
         if not self.reason and state.time > 1.1 * self._last[0]:

@@ -11,11 +11,12 @@ Approximations, and nothing else: the far field lags, kicks across edges wait, a
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
+from mpiepm.core import alive
 from mpiepm.core.params import Parameters
 from mpiepm.core.sections import Split
 from mpiepm.engine import strips, thinning
@@ -78,7 +79,7 @@ class SplitEngine:
         for events in self._crossing:
             events[:, 0] -= time
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """See `engine.base.Engine`: one batch, or two, for every window."""
         while True:
             if math.isinf(self._end):
@@ -92,6 +93,7 @@ class SplitEngine:
                 where = next(site for site in self.domain.comm.allgather(self._violation) if site)
                 raise thinning.violation(where, min(self._end, until))
             state.events += int(happened)
+            state.time = min(self._end, until)
             yield found
             if until < self._end:
                 break
@@ -111,6 +113,7 @@ class SplitEngine:
                 self._violation, found = self._buffer[-1, 1:].tolist(), 0
             if found >= 0:
                 break
+            alive.got_on()
             full = self._buffer
             self._buffer = np.zeros((2 * len(full) - 1, 5))
             self._buffer[: len(full) - 1] = full[:-1]
