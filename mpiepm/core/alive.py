@@ -14,7 +14,6 @@ class _Signs:
     ----------
     time, events : since the start of the run
     waiting : in a call of MPI that waits for other ranks
-    compiling : numba compiles
     patience : seconds that a call may take during which no other thread can run; 0: any
     """
 
@@ -22,7 +21,6 @@ class _Signs:
     time: float = 0.0
     events: int = 0
     waiting: bool = False
-    compiling: bool = False
     patience: float = 0.0
 
 
