@@ -22,9 +22,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from numba.core.event import Event, Listener, install_listener
-
-from mpiepm.core import alive
 from mpiepm.core.alive import signs
 from mpiepm.core.exits import FAILED
 from mpiepm.core.params import ParameterError
@@ -69,8 +66,7 @@ def watching(domain: Domain, folder: Path, seconds: float) -> Iterator[None]:
     watchdog.start()
     signs.patience = PATIENCE * seconds
     try:
-        with install_listener("numba:run_pass", _Compiler()):
-            yield
+        yield
     finally:
         watchdog.ended.set()
         watchdog.join()
@@ -80,18 +76,6 @@ def watching(domain: Domain, folder: Path, seconds: float) -> Iterator[None]:
         if domain.rank == 0:
             with suppress(OSError):
                 (folder / HEARTBEATS).unlink(missing_ok=True)
-
-
-class _Compiler(Listener):  # type: ignore[misc]
-    """Takes every pass of the compiler over a function for a sign of life."""
-
-    def on_start(self, event: Event) -> None:
-        """A pass begins."""
-        alive.got_on()
-
-    def on_end(self, event: Event) -> None:
-        """A pass has ended."""
-        alive.got_on()
 
 
 class _Watchdog(threading.Thread):

@@ -14,6 +14,7 @@ class _Signs:
     ----------
     time, events : since the start of the run
     waiting : in a call of MPI that waits for other ranks
+    compiling : passes of numba's compiler that run now, one inside the other
     patience : seconds that a call may take during which no other thread can run; 0: any
     """
 
@@ -21,6 +22,7 @@ class _Signs:
     time: float = 0.0
     events: int = 0
     waiting: bool = False
+    compiling: int = 0
     patience: float = 0.0
 
 
