@@ -2,8 +2,8 @@
 
     for n in 1 2; do mpirun -n $n python benchmarks/ranks.py --lengths 64 128 256 512 1024; done
 
-From the start of a run at T = 0.05 (ferrero: random activation, a = 0.01), after everything is compiled; the shortest of three pieces of about
-`--seconds` each. `engine.layout.advised_ranks` rests on the ratios.
+From the start of a run at T = 0.05 (ferrero: random activation, a = 0.01), after everything is compiled; the shortest of three
+pieces of about `--seconds` each. `engine.layout.advised_ranks` rests on the ratios.
 """
 
 import argparse
@@ -25,6 +25,13 @@ CASES = {
 }  # fmt: skip
 
 
+def _work(simulation: Simulation) -> float:
+    """Steps, or events, so far."""
+    if isinstance(simulation.params, FerreroParameters):
+        return simulation.state.time / simulation.params.engine.time_step
+    return simulation.state.events
+
+
 def cost(case: str, length: int, seconds: float) -> float:
     """Seconds per event or step; 0 where the lattice does not fit the ranks."""
     start = ["run.equilibrate={time=1e9}", "run.origin_duration=1e9"] if case != "step" else []
@@ -38,14 +45,13 @@ def cost(case: str, length: int, seconds: float) -> float:
     simulation = Simulation(slabs(params), params)
     found = []
     for _ in range(4):  # the first is not counted
-        before = simulation.state.time / 0.01 if isinstance(params, FerreroParameters) else simulation.state.events
+        before = _work(simulation)
         began = time.perf_counter()
         for _ in simulation.engine.advance(simulation.state, simulation.engine.boundary(1e6)):
             if COMM.bcast(time.perf_counter() - began > seconds):
                 break
         took = time.perf_counter() - began
-        after = simulation.state.time / 0.01 if isinstance(params, FerreroParameters) else simulation.state.events
-        found.append(COMM.bcast(took) / max(after - before, 1))
+        found.append(COMM.bcast(took) / max(_work(simulation) - before, 1))
     return float(min(found[1:]))
 
 

@@ -9,6 +9,7 @@ from mpiepm.grid.domain import Domain
 HEARTBEAT = 1.0  # seconds of wall clock that a step takes at most, unless a single batch of events takes longer
 LOOKING = 0.005  # largest share of the time that looks at all sites may take
 _SHARE = 0.25    # of what is left of a step, until the clock is read again
+_MOST = 64       # batches without a look at the clock
 _CLOSE = 0.95    # share of a heartbeat that is as good as all of it
 
 
@@ -46,14 +47,14 @@ class Pulse:
         """Has the step taken a heartbeat? To be asked after every batch of events. Collective.
 
         The clock is read after the first batch, then after a quarter of those that would fit into the time left at the mean
-        speed of this step, but never after more than there have been: so the step stays short when batches become slower.
+        speed of this step, never after more than there have been or `_MOST`: a step stays short when batches become slower.
         """
         self._batches += 1
         if self._batches < self._ask:
             return False
         passed = time.monotonic() - self._began
         fitting = self._batches * (HEARTBEAT - passed) / max(passed, 1e-9)
-        more = 0 if passed >= _CLOSE * HEARTBEAT else max(1, min(int(_SHARE * fitting), self._batches))
+        more = 0 if passed >= _CLOSE * HEARTBEAT else max(1, min(int(_SHARE * fitting), self._batches, _MOST))
         agreed: int = self._domain.comm.bcast(more)
         self._ask = self._batches + agreed
         return agreed == 0
