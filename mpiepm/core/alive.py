@@ -8,17 +8,21 @@ from dataclasses import dataclass
 
 @dataclass
 class _Signs:
-    """How often it has got on, and where it was in the trajectory.
+    """How often it has got on, where it was in the trajectory, and what it does.
 
     Attributes
     ----------
     time, events : since the start of the run
+    waiting : in a call of MPI that waits for other ranks
+    compiling : passes of numba's compiler that run now, one inside the other
     patience : seconds that a call may take during which no other thread can run; 0: any
     """
 
     count: int = 0
     time: float = 0.0
     events: int = 0
+    waiting: bool = False
+    compiling: int = 0
     patience: float = 0.0
 
 

@@ -11,11 +11,12 @@ Approximations, and nothing else: the far field lags, kicks across edges wait, a
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
+from mpiepm.core import alive
 from mpiepm.core.cold import LONGEST
 from mpiepm.core.params import Parameters
 from mpiepm.core.sections import Split
@@ -77,7 +78,7 @@ class SplitEngine:
         """See `engine.base.Engine`."""
         self._since -= time
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """See `engine.base.Engine`: one batch, or two, for every window."""
         while True:
             if math.isinf(self._end):
@@ -94,6 +95,7 @@ class SplitEngine:
                 where = next(site for site in self.domain.comm.allgather(self._violation) if site)
                 raise thinning.violation(where, min(self._since + self._end, until))
             state.events += int(happened)
+            state.time = min(self._since + self._end, until)
             yield found
             if until < self._since + self._end:
                 break
@@ -118,6 +120,7 @@ class SplitEngine:
                 self._violation, found = self._buffer[-1, 1:].tolist(), 0
             if found >= 0:
                 break
+            alive.got_on()
             full = self._buffer
             self._buffer = np.zeros((2 * len(full) - 1, 5))
             self._buffer[: len(full) - 1] = full[:-1]

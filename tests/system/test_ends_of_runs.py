@@ -67,6 +67,23 @@ def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pat
     assert contents(folder / "archive.h5") == contents(tmp_path / "whole" / "archive.h5")
 
 
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        ["model.temperature=0.003", "model.initial_stress_std=0", "engine.name=sweep", "run.equilibrate={time=1e12}"],
+        ["model={name='ferrero', temperature=0.003}", "engine={}", "run={equilibrate={time=1e12}, duration=10}"],
+    ],
+)
+def test_a_signal_where_nothing_happens(environment: dict[str, str], params: Path, tmp_path: Path, quiet: list[str]) -> None:
+    """All sites are far from their threshold: the stretch to the next event is longer than anybody waits."""
+    overrides = [argument for key in ["lattice.size=[9, 14]", *quiet] for argument in ("--set", key)]
+    process = start(environment, 2, params, tmp_path / "run", *overrides)
+    process.send_signal(signal.SIGUSR1)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 75, errors
+    assert "0 events so far" in (tmp_path / "run" / "run.log").read_text().splitlines()[-1]
+
+
 def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Path, tmp_path: Path) -> None:
     slow = "import time; from mpiepm import cli, simulation; simulation._save = lambda *given: time.sleep(300); cli.main()"
     process = start(environment, 1, params, tmp_path / "run", program=("-c", slow))

@@ -118,9 +118,9 @@ def test_a_rank_that_hangs(params: Path, environment: dict[str, str], tmp_path: 
         "from mpi4py import MPI\n"
         "from mpiepm import cli, simulation\n"
         "advance = simulation.Simulation.advance\n"
-        "def stuck(self, until):\n"
+        "def stuck(self, *given):\n"
         "    while MPI.COMM_WORLD.rank == 2 and self.state.events > 3000: pass\n"
-        "    advance(self, until)\n"
+        "    return advance(self, *given)\n"
         "simulation.Simulation.advance = stuck\n"
         "cli.main(['run', *sys.argv[1:]])\n"
     )
