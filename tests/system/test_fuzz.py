@@ -23,7 +23,7 @@ from processes import CAP
 from mpiepm.core.params import FerreroParameters, ParameterError, Parameters, parse
 
 DATA = Path(__file__).parents[1] / "data"
-VALID = tuple((DATA / "archive2" / model / "params.toml").read_text() for model in ("epmq", "ferrero"))
+VALID = tuple((DATA / "archive3" / model / "params.toml").read_text() for model in ("epmq", "ferrero"))
 MEMORY = 6 * 1024**3  # bytes of address space, most of which the libraries take
 READER = """
 import contextlib, io, json, sys
@@ -162,21 +162,13 @@ def damage(reader: Reader, path: Path, commands: dict[tuple[object, ...], set[in
 
 
 @pytest.mark.parametrize("model", ["epmq", "ferrero"])
-@pytest.mark.parametrize(
-    ("version", "examples"),
-    [
-        ("archive2", 60),
-        ("archive1", 4),  # each needs a process of its own
-        pytest.param("archive2", 10_000, marks=pytest.mark.statistics),
-        pytest.param("archive1", 300, marks=pytest.mark.statistics),
-    ],
-)
-def test_damaged_archives(reader: Reader, tmp_path: Path, version: str, model: str, examples: int) -> None:
+@pytest.mark.parametrize("examples", [60, pytest.param(10_000, marks=pytest.mark.statistics)])
+def test_damaged_archives(reader: Reader, tmp_path: Path, model: str, examples: int) -> None:
     folder = tmp_path / "run"
-    shutil.copytree(DATA / version / model, folder)
+    shutil.copytree(DATA / "archive3" / model, folder)
     commands: dict[tuple[object, ...], set[int]] = {
-        ("analyse", folder): {0, 2},  # it does not read everything
-        ("verify", folder): {1} if version == "archive2" else {0, 1},  # without checksums, a changed number may go unseen
+        ("analyse", folder): {0, 2},  # it does not read everything, and warns of changed numbers
+        ("verify", folder): {0, 1},  # bytes that stand for nothing, such as room between datasets, may change
         ("info", folder): {0},
     }
     damage(reader, folder / "archive.h5", commands, examples)
