@@ -21,6 +21,7 @@ from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
+from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
 from mpiepm.progress import Progress
@@ -88,6 +89,10 @@ class Simulation:
         if isinstance(self.engine, StepEngine) and self.engine.tracers:
             fixed["tracers"] = self.engine.tracers
         return fixed | {observer.name: observer for observer in self.observers}
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Coordinates and bin edges of all observers, by path in the archive."""
+        return {name: values for observer in self.observers for name, values in observer.constants().items()}
 
     @property
     def engine_chosen(self) -> str:
@@ -216,6 +221,7 @@ def run(
         simulation = Simulation(domain, params)
         history, segments = _restore(simulation, newest) if newest else ([], [])
         variables = [variable for observer in simulation.observers for variable in observer.variables]
+        variables += final.variables(simulation.state)
         archive = Archive(folder, domain, variables, segments, units(params))
         history.append(stretch(domain.comm))
         progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
@@ -249,13 +255,17 @@ def run(
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
         _finish(simulation, archive, folder, history)
         progress.finish()
+        for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
+            progress.warn(warning)
     return True
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     archive.flush()
     simulation.phases.checkpoints += 1
-    header = {"history": history, "segments": archive.segments, "params": simulation.params.to_toml()}
+    constants = {name: values.tolist() for name, values in simulation.constants().items()}  # to read the journal with
+    text = simulation.params.to_toml()
+    header = {"history": history, "segments": archive.segments, "params": text, "constants": constants}
     checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
 
 
@@ -268,7 +278,6 @@ def _restore(simulation: Simulation, newest: Path) -> tuple[list[dict[str, Any]]
 
 def _finish(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     """Complete the archive; only then the checkpoints are no longer needed."""
-    constants = {name: values for o in simulation.observers for name, values in o.constants().items()}
     attributes = {
         "mpiepm_version": history[-1]["mpiepm"],
         "status": "finished",
@@ -276,7 +285,8 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
         "params": simulation.params.to_toml(),
         "provenance": json.dumps(history, indent=1),
     }
-    archive.finish(constants, attributes)
+    final.record_final(simulation.state, archive.record)
+    archive.finish(simulation.constants(), attributes)
     if simulation.domain.rank == 0:
         rundir.tidy(folder)
     simulation.domain.comm.Barrier()

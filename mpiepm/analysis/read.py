@@ -1,4 +1,4 @@
-"""Archives, read: finished runs, grouped into ensembles of trajectories that differ in nothing but their seed."""
+"""Runs, read: archives, or what unfinished runs have recorded; and ensembles of runs that differ in nothing but their seed."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mpiepm.core.params import ParameterError, parse
+from mpiepm.analysis.contents import first_origins, join, of_segments, variables
+from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, parse
+from mpiepm.core.units import Units, units
+from mpiepm.io import unfinished
 from mpiepm.io.archive import NAME, READABLE
 from mpiepm.io.opening import compare, open_file
 
@@ -28,13 +31,16 @@ _REQUIRED = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run: parameters, provenance, and all but the fields of its archive.
+    """A run: parameters, provenance, and all that it recorded but the fields and trajectories.
 
     Attributes
     ----------
     params : nested dictionaries
-    events : on the whole lattice, from the start to the end
+    status : "finished" or "unfinished"
+    events : on the whole lattice, from the start to the end, or to the newest checkpoint
     data : path in the archive -> array;  dims : -> names of its dimensions; see docs/archive.md
+    files : the archive, or the journal segments in their order
+    done : how much of an unfinished run there is, "40 of 60 origins"; "" if it is finished
     """
 
     folder: Path
@@ -44,6 +50,8 @@ class Run:
     events: int
     data: dict[str, np.ndarray]
     dims: dict[str, tuple[str, ...]]
+    files: tuple[Path, ...] = ()
+    done: str = ""
 
     @property
     def seconds(self) -> float:
@@ -83,6 +91,22 @@ class Ensemble:
         """T."""
         return float(self.params["model"]["temperature"])
 
+    @property
+    def units(self) -> Units:
+        """Those of the model: time counts events where dynamics are extremal."""
+        return units(from_values(self.params))
+
+    @property
+    def unfinished(self) -> str:
+        """How much there is, for people, if not all runs are finished; else ""."""
+        open_runs = [run for run in self.runs if run.done]
+        if not open_runs:
+            return ""
+        if len(self.runs) == 1:
+            return f"unfinished: {open_runs[0].done}"
+        total = sum(int(run.params["run"]["origins"]) for run in self.runs)
+        return f"{len(open_runs)} of {len(self.runs)} runs unfinished: {self.origins} of {total} origins"
+
 
 def open_archive(folder: Path) -> h5py.File:
     """The archive of a run directory, for reading.
@@ -104,13 +128,22 @@ def _archive(folder: Path) -> Path:
         raise ParameterError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
-def read(folder: Path) -> Run:
-    """All but the fields and the trajectories of a finished run, compared with their checksums.
+def read(folder: Path, *, allow_unfinished: bool = False) -> Run:
+    """All but the fields and the trajectories of a run, compared with their checksums.
+
+    allow_unfinished : without an archive take what the run had recorded up to its newest sound checkpoint
 
     Raises
     ------
-    ParameterError : if there is no archive, or it is damaged or incomplete
+    ParameterError : if there is no archive, or it is damaged or incomplete; of an unfinished run, if nothing can be told yet
     """
+    if allow_unfinished and unfinished.exists(folder):
+        try:
+            return _read_unfinished(folder)
+        except (ParameterError, OSError):
+            if unfinished.exists(folder):
+                raise
+            # it has finished meanwhile
     with open_archive(folder) as file:
         try:
             run = _collect(folder, file)
@@ -126,21 +159,56 @@ def read(folder: Path) -> Run:
 
 
 def _collect(folder: Path, file: h5py.File) -> Run:
-    data: dict[str, np.ndarray] = {}
-    dims: dict[str, tuple[str, ...]] = {}
-
-    def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and "units" in item.attrs:
-            scales = [name if item.is_scale else next(iter(d.values())).name for d in item.dims]
-            dims[name] = tuple(scale.rpartition("/")[2] for scale in scales)
-            if not {"x", "tracer"} & set(dims[name]):
-                data[name] = item[()]
-
-    file.visititems(collect)
-    params = parse(file.attrs["params"], source=f"{file.filename}: params").model_dump(mode="json", exclude_none=True)
+    data, dims = variables(file)
+    params = _plain(parse(file.attrs["params"], source=f"{file.filename}: params"))
     history = json.loads(file.attrs["provenance"])
     events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
-    return Run(folder, params, history, file.attrs["status"], events, data, dims)
+    return Run(folder, params, history, file.attrs["status"], events, data, dims, (_archive(folder),))
+
+
+def _read_unfinished(folder: Path) -> Run:
+    found = unfinished.progress(folder)
+    data, dims = of_segments(found.segments, found.constants)
+    data, complete = first_origins(data, dims)
+    if isinstance(found.params, FerreroParameters):
+        run = found.params.run
+        done = f"t = {found.time:.6g} of {run.equilibrate.time + run.duration:.6g} tau"
+        nothing = not (data.get("series/origin", np.empty(0)) == 0).any()
+    else:
+        done, nothing = f"{complete} of {found.params.run.origins} origins", complete == 0
+    if nothing:
+        when = "equilibrating" if found.origin < 0 else "nothing is complete"
+        raise ParameterError(f"{folder}: unfinished, {when} at the newest checkpoint ({done}): nothing to analyse yet")
+    params = _plain(found.params)
+    return Run(folder, params, found.history, "unfinished", found.events, data, dims, found.segments, done)
+
+
+def _plain(params: AnyParameters) -> dict[str, Any]:
+    return params.model_dump(mode="json", exclude_none=True)
+
+
+def field(run: Run, name: str, number: int) -> np.ndarray:
+    """Record `number` of a variable that has one for each origin or snapshot; fields too.
+
+    Raises
+    ------
+    ParameterError : if there is no such variable or record
+    """
+    for path in run.files:
+        with _reopened(path) as file:
+            here = len(file[name]) if name in file else 0
+            if number < here:
+                values: np.ndarray = file[name][number]
+                return values
+            number -= here
+    raise ParameterError(f"{run.folder}: has no {name} of this number")
+
+
+def _reopened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be read any more; if the run has gone on meanwhile, try again: {error}") from None
 
 
 def first_event_map(folder: Path, origin: int) -> np.ndarray:
@@ -154,10 +222,14 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
 
 def tracer_positions(run: Run, number: int) -> np.ndarray:
     """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants, compared with their checksum."""
-    with open_archive(run.folder) as file:
-        compare(_archive(run.folder), ["tracers/position"])
-        values: np.ndarray = file["tracers/position"][:, : max(number, 1)]
-        return values
+    if run.status == "finished":  # the segments of others have been compared already
+        compare(run.files[0], ["tracers/position"])
+    parts = []
+    for path in run.files:
+        with _reopened(path) as file:
+            if "tracers/position" in file:
+                parts.append(file["tracers/position"][:, : max(number, 1)])
+    return np.concatenate(parts)
 
 
 def complete(lag: np.ndarray, persistence: np.ndarray, stop: float) -> tuple[np.ndarray, np.ndarray]:
@@ -184,9 +256,9 @@ def _state_point(run: Run) -> str:
     return repr(sorted((k, v) for k, v in flat(run.params).items() if k not in _FREE and not k.startswith("output.")))
 
 
-def ensembles(folders: Sequence[Path]) -> list[Ensemble]:
-    """The runs in these folders, grouped by state point; see `group`."""
-    return group([read(folder) for folder in folders])
+def ensembles(folders: Sequence[Path], *, allow_unfinished: bool = False) -> list[Ensemble]:
+    """The runs in these folders, grouped by state point; see `group` and `read`."""
+    return group([read(folder, allow_unfinished=allow_unfinished) for folder in folders])
 
 
 def group(runs: Sequence[Run]) -> list[Ensemble]:
@@ -217,21 +289,9 @@ def _ensemble(runs: Sequence[Run]) -> Ensemble:
             if key not in _FREE and here.get(key) != there.get(key):
                 both = f"{there.get(key)!r} and {here.get(key)!r}"
                 raise ParameterError(f"{first.folder}, {run.folder}: cannot be averaged, {key} is {both}")
-    data = {name: _join([run.data[name] for run in runs], dims) for name, dims in first.dims.items() if name in first.data}
+    data = {name: join([run.data[name] for run in runs], dims) for name, dims in first.dims.items()
+            if all(name in run.data for run in runs)}  # fmt: skip
     stop = first.params["run"].get("stop_persistence", 1.0)
     lag, persistence = complete(data["persistence/lag"], data["persistence/value"], stop)
     lx, ly = first.params["lattice"]["size"]
     return Ensemble(tuple(runs), first.params, lx * ly, len(persistence), lag, persistence, data)
-
-
-def _join(parts: Sequence[np.ndarray], dims: tuple[str, ...]) -> np.ndarray:
-    """Records one after the other, filled up with NaN where lags are missing; of a constant the longest."""
-    if dims[0] not in ("origin", "entry", "snapshot"):
-        return max(parts, key=len)
-    if len(dims) > 1 and len({part.shape[1] for part in parts}) > 1:
-        longest = max(part.shape[1] for part in parts)
-        rest = [(0, 0)] * (len(dims) - 2)
-        parts = [
-            np.pad(part, [(0, 0), (0, longest - part.shape[1]), *rest], constant_values=np.nan) for part in parts
-        ]
-    return np.concatenate(parts)
