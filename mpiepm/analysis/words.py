@@ -84,7 +84,7 @@ def autocorrelation(tau: Estimate, origins: int) -> str:
     bound = f"errors are lower bounds: {origins} origins, at least {wanted} wanted"
     if origins < FEWEST:
         return f"not known from fewer than {FEWEST} origins; {bound}"
-    time = f"{float(tau.correlation):.2g} origins"
+    time = f"{float(tau.correlation):.1f} origins"
     return f"{time}; errors account for it" if known(tau, origins) else f"at least {time}; {bound}"
 
 

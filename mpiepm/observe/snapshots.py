@@ -70,7 +70,7 @@ class Snapshots(Observer):
 
     def warnings(self, time: str) -> list[str]:
         """Lags that were not reached."""
-        return not_reached(self._lags, self._durations, time)
+        return [f"output.snapshots: {line}" for line in not_reached(self._lags, self._durations, time)]
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The origin, and the durations of those before."""
@@ -93,7 +93,7 @@ def not_reached(lags: Sequence[float], durations: Sequence[float], time: str) ->
         if reached < len(durations):
             where = "no origin" if reached == 0 else f"only {reached} of {len(durations)} origins"
             longest = f"{'the longest' if len(durations) > 1 else 'the only one'} lasts {max(durations):.6g} {time}"
-            lines.append(f"output.snapshots: lag {lag:g} was reached by {where}: {longest}")
+            lines.append(f"lag {lag:g} was reached by {where}: {longest}")
     return lines
 
 
