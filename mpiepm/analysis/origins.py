@@ -9,9 +9,9 @@ import numpy as np
 import xarray
 
 from mpiepm.analysis import estimators, words
+from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.labels import add
-from mpiepm.analysis.read import Ensemble
 
 # units as in `core.units.Units.of`; a length is in units of the lattice constant, "site", a number of sites in "sites"
 _NUMBERS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name: needs, units, estimator

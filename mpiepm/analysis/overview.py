@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mpiepm.analysis import estimators
-from mpiepm.analysis.read import ensembles, field
+from mpiepm.analysis.ensembles import ensembles
+from mpiepm.analysis.read import field
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"  # told apart by everyone (Okabe and Ito)
 

@@ -11,9 +11,10 @@ from typing import Protocol
 
 import xarray
 
+from mpiepm.analysis.ensembles import group
 from mpiepm.analysis.errors import Estimate
 from mpiepm.analysis.origins import OriginsPoint
-from mpiepm.analysis.read import group, read
+from mpiepm.analysis.read import read
 from mpiepm.analysis.stationary import StationaryPoint, all_different
 
 

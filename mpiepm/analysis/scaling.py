@@ -13,9 +13,9 @@ import xarray
 
 from mpiepm.analysis import words
 from mpiepm.analysis.collapse import Collapse, Points, collapse
+from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import WELL_SAMPLED, Estimate
 from mpiepm.analysis.origins import OriginsPoint
-from mpiepm.analysis.read import Ensemble
 from mpiepm.core.sections import Epmq
 
 DIFFERENT, DOUBTFUL = 3.0, 2.0  # standard errors

@@ -8,8 +8,8 @@ import xarray
 
 from mpiepm.analysis import scaling
 from mpiepm.analysis.collapse import Collapse
+from mpiepm.analysis.ensembles import Ensemble, ensembles
 from mpiepm.analysis.errors import in_words
-from mpiepm.analysis.read import Ensemble, ensembles
 
 NAMES = {"tau_alpha": "tau_alpha", "inverse_yield_rate": "1 / yield rate", "chi4_peak": "chi4 peak", "xi4": "xi_4",
          "second_moment_length": "xi_2", "mean_cluster_size": "cluster size"}  # fmt: skip

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpiepm.analysis import estimators
+from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import FEWEST, WELL_SAMPLED, Estimate, in_words, known
-from mpiepm.analysis.read import Ensemble, Run
+from mpiepm.analysis.read import Run
 from mpiepm.core.params import from_values
 from mpiepm.core.units import units
 from mpiepm.observe.snapshots import not_reached

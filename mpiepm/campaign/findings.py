@@ -11,8 +11,8 @@ import xarray
 
 from mpiepm.analysis import scaling
 from mpiepm.analysis.collapse import Collapse
+from mpiepm.analysis.ensembles import Ensemble, ensembles
 from mpiepm.analysis.errors import Estimate
-from mpiepm.analysis.read import Ensemble, ensembles
 from mpiepm.analysis.scaling import Step
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status

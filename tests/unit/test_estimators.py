@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mpiepm.analysis import estimators, words
+from mpiepm.analysis.ensembles import Ensemble, complete
 from mpiepm.analysis.errors import Estimate, jackknife
-from mpiepm.analysis.read import Ensemble, complete
 
 
 def test_relaxation_time_of_an_exponential() -> None:

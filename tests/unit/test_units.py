@@ -10,8 +10,9 @@ import pytest
 import xarray
 
 from mpiepm.analysis import motion
+from mpiepm.analysis.ensembles import group
 from mpiepm.analysis.origins import OriginsPoint
-from mpiepm.analysis.read import Run, group, read, tracer_positions
+from mpiepm.analysis.read import Run, read, tracer_positions
 from mpiepm.analysis.stationary import StationaryPoint
 from mpiepm.core.params import parse
 from mpiepm.core.units import units
