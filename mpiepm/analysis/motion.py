@@ -53,7 +53,8 @@ class Motion:
     def _trend(self, early: int, late: int) -> str:
         """Whether D changes between two lags, in words."""
         stretch = self.lags[late] / self.lags[early]
-        ratio = self.squares.estimate(lambda mean: float(mean[late] / mean[early] / stretch), np.array([early, late]))
+        with np.errstate(invalid="ignore", divide="ignore"):  # nothing has moved
+            ratio = self.squares.estimate(lambda mean: float(mean[late] / mean[early] / stretch), np.array([early, late]))
         return in_percent(ratio, f"over the last factor of {stretch:.2g} in t")
 
     def _at(self, k: int) -> Estimate:

@@ -36,8 +36,11 @@ class Progress:
 
 
 def exists(folder: Path) -> bool:
-    """Does the directory hold a run that has begun and has no archive?"""
-    return folder.is_dir() and not rundir.is_finished(folder) and (folder / rundir.PARAMETERS).is_file()
+    """Does the directory hold a run that has begun and has no archive? What cannot be read holds none."""
+    try:
+        return folder.is_dir() and not rundir.is_finished(folder) and (folder / rundir.PARAMETERS).is_file()
+    except OSError:
+        return False
 
 
 def progress(folder: Path) -> Progress:
