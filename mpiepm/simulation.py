@@ -22,6 +22,7 @@ from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
+from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
 from mpiepm.progress import Progress
@@ -90,6 +91,10 @@ class Simulation:
         if isinstance(self.engine, StepEngine) and self.engine.tracers:
             fixed["tracers"] = self.engine.tracers
         return fixed | {observer.name: observer for observer in self.observers}
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Coordinates and bin edges of all observers, by path in the archive."""
+        return {name: values for observer in self.observers for name, values in observer.constants().items()}
 
     @property
     def engine_chosen(self) -> str:
@@ -236,6 +241,7 @@ def run(
         simulation = Simulation(domain, params)
         history, segments = _restore(simulation, newest) if newest else ([], [])
         variables = [variable for observer in simulation.observers for variable in observer.variables]
+        variables += final.variables(simulation.state)
         archive = Archive(folder, domain, variables, segments, units(params))
         history.append(stretch(domain.comm))
         shape, events = domain.shape, simulation.state.events
@@ -271,13 +277,17 @@ def run(
         progress.phase("writing the archive")
         _finish(simulation, archive, folder, history)
         progress.say(f"finished: {simulation.state.events} events since the start, equilibration included")
+        for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
+            progress.warn(warning)
     return True
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     archive.flush()
     simulation.phases.checkpoints += 1
-    header = {"history": history, "segments": archive.segments, "params": simulation.params.to_toml()}
+    constants = {name: values.tolist() for name, values in simulation.constants().items()}  # to read the journal with
+    text = simulation.params.to_toml()
+    header = {"history": history, "segments": archive.segments, "params": text, "constants": constants}
     checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
 
 
@@ -290,7 +300,6 @@ def _restore(simulation: Simulation, newest: Path) -> tuple[list[dict[str, Any]]
 
 def _finish(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     """Complete the archive; only then the checkpoints are no longer needed."""
-    constants = {name: values for o in simulation.observers for name, values in o.constants().items()}
     attributes = {
         "mpiepm_version": history[-1]["mpiepm"],
         "status": "finished",
@@ -298,7 +307,8 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
         "params": simulation.params.to_toml(),
         "provenance": json.dumps(history, indent=1),
     }
-    archive.finish(constants, attributes)
+    final.record_final(simulation.state, archive.record)
+    archive.finish(simulation.constants(), attributes)
     if simulation.domain.rank == 0:
         rundir.tidy(folder)
     simulation.domain.comm.Barrier()

@@ -16,6 +16,7 @@ from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks, slabs
 from mpiepm.grid.memory import physical_memory
 from mpiepm.grid.root import on_root
 from mpiepm.io import rundir, space
+from mpiepm.observe.snapshots import unreachable
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -96,6 +97,8 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
             params = resolve_activity(params)
         _check_machine(params, ranks, memory)
         _check_space(params, folder)
+        for line in unreachable(params):
+            print(f"mpiepm: warning: {line}", file=sys.stderr, flush=True)
     patience = watchdog.limit()
     try:
         if not (arguments.resume and rundir.is_finished(folder)):

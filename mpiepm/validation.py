@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from scipy.integrate import quad
 
+from mpiepm.analysis.ensembles import complete
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.estimators import chi4, relaxation_time
-from mpiepm.analysis.read import complete
 from mpiepm.core.params import AnyParameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.simulation import Simulation

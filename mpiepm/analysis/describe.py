@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mpiepm.analysis import words
 from mpiepm.analysis.read import read
 from mpiepm.core.amounts import in_time
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
@@ -40,6 +41,7 @@ def describe(folder: Path) -> str:
             run = read(folder)
             history = run.history
             rows += [("origins", str(len(run.data["origins/duration"]))), ("events", str(run.events))]
+            rows += [("snapshots", line) for line in words.snapshots(run)]
         except ParameterError as error:
             rows.append(("damaged", str(error)))
     else:

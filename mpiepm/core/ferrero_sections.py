@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mpiepm.core.sections import Correlations, Count, Histogram, LogSchedule, Positive, Run, Section
+from mpiepm.core.sections import Correlations, Count, Histogram, LogSchedule, NotNegative, Positive, Run, Section
 
 
 class Ferrero(Section):
@@ -107,8 +107,8 @@ class StationaryOutput(Section):
 
     interval: Positive = Field(default=1.0, description="tau between entries of the series and fillings of the histogram")
     histogram: Histogram = Field(default=Histogram())
-    snapshots: tuple[Positive, ...] = Field(
-        default=(), strict=False, description="times since equilibration at which the fields are stored"
+    snapshots: tuple[NotNegative, ...] = Field(
+        default=(), strict=False, description="times since equilibration at which the fields are stored, from 0 on"
     )
     correlations: Correlations | None = Field(default=None, description="C_sigma(t) and C_p(t) from the end of equilibration")
     waiting_times: bool = Field(default=True, description="times between successive activations of a site")

@@ -193,8 +193,8 @@ class Output(Section):
     """[output]"""
 
     lags: LogSchedule = Field(default=LogSchedule(), description="lags at which P, the series and the histogram are taken")
-    snapshots: tuple[Positive, ...] = Field(
-        default=(), strict=False, description="lags of every origin at which the fields are stored"
+    snapshots: tuple[NotNegative, ...] = Field(
+        default=(), strict=False, description="lags of every origin at which the fields are stored; 0: the state at the origin"
     )
     snapshot_origins: Count = Field(default=1, description="only the first origins store snapshots")
     first_event_maps: bool = Field(default=True, description="store the lag of the first event of every site, per origin")

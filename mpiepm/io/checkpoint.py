@@ -80,10 +80,11 @@ def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[P
     ------
     ParameterError : on all ranks, if there are checkpoints, but no sound one
     """
-    return on_root(domain.comm, lambda: _newest_sound(folder, params))
+    return on_root(domain.comm, lambda: newest_sound_here(folder, params))
 
 
-def _newest_sound(folder: Path, params: AnyParameters) -> tuple[Path | None, list[str]]:
+def newest_sound_here(folder: Path, params: AnyParameters) -> tuple[Path | None, list[str]]:
+    """As `newest_sound`, on one rank alone."""
     faults: list[str] = []
     for path in existing(folder):
         try:

@@ -74,6 +74,7 @@ def _common(params: AnyParameters, samples: float) -> dict[str, float]:
         "histograms/stress/outside": 8 * origins,
         "fields/time": 8 * samples, "fields/origin": 8 * samples, "fields/lag": 8 * samples,
         "fields/stress": 8 * samples * sites, "fields/plastic_strain": 8 * samples * sites,
+        "final/time": 8, "final/stress": 8 * sites, "final/plastic_strain": 8 * sites,
         "waiting_times/edges": 8 * (_WAITING + 1) * output.waiting_times,
         "waiting_times/exchange": 8 * origins * _WAITING * output.waiting_times,
         "waiting_times/open": 8 * origins * _WAITING * output.waiting_times,
@@ -145,7 +146,7 @@ def _stationary(params: FerreroParameters, durations: _Durations) -> dict[str, f
     sizes |= {f"series/{name}": 8 * entries for name in
               ("time", "origin", "lag", "events", "yield_rate", "activity", "mean_stress", "stress_variance",
                "stress_kurtosis")}  # fmt: skip
-    sizes |= {"fields/active": taken * lx * ly}
+    sizes |= {"fields/active": taken * lx * ly, "final/active": lx * ly}
     if output.correlations:
         sizes |= _correlations(1, len(LogSpaced(1.0, 16).up_to(duration)))
     if tracers:

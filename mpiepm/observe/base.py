@@ -80,6 +80,10 @@ class Observer:
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
 
+    def warnings(self, time: str) -> list[str]:
+        """Lines that the user should see at the end of the run; `time` is the unit of time."""
+        return []
+
     def constants(self) -> dict[str, np.ndarray]:
         """Variables that are no records, known from the start: coordinates, bin edges."""
         return {}

@@ -65,7 +65,7 @@ PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "too many origins": (EPMQ, ["run.origins=10_000_000_000"], "run.origins = 10000000000: must be at most 1000000000"),
     "overlap": (EPMQ, ["run.overlap=65"], "run.overlap = 65: must be at most 64"),
     "share": (EPMQ, ["run.stop_persistence=1"], "run.stop_persistence = 1: must be below 1"),
-    "wrong entry of a list": (EPMQ, ["output.snapshots=[1, -2]"], "output.snapshots[1] = -2: must be above 0"),
+    "wrong entry of a list": (EPMQ, ["output.snapshots=[1, -2]"], "output.snapshots[1] = -2: must be at least 0"),
     "no list": (EPMQ, ["output.snapshots=3"], "output.snapshots = 3: must be a list"),
     "no name of a kernel": (EPMQ, ["model.kernel=papr"], "model.kernel = 'papr': must be 'paper' or 'conserving'"),
     "no name of an engine": (EPMQ, ["engine.name=swep"],

@@ -137,7 +137,7 @@ def test_analyse_figure_and_info(finished: Path, mpiepm: Run, tmp_path: Path) ->
     files = [tmp_path / "numbers.csv", tmp_path / "all.nc"]
     table = mpiepm(1, "analyse", finished / "run", finished / "event", "--save", files[0], "--save", files[1])
     assert table.returncode == 0, table.stderr
-    for word in ("tau_alpha", "chi4 peak", "yield rate", "xi_4", "correlation", "events per second"):
+    for word in ("tau_alpha", "chi4 peak", "yield rate", "xi_4", "autocorrelation time of P", "events per second"):
         assert table.stdout.count(word) >= 2
     assert len(files[0].read_text().splitlines()) == 3
     result = xarray.open_dataset(files[1])
