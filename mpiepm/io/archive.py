@@ -7,7 +7,7 @@ run has written anew, after it had fallen back to an older checkpoint, is not ta
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -131,29 +131,47 @@ class Archive:
             values = np.array(rows, variable.dtype)
         return Dataset(variable.dims, values, attributes=attributes)
 
-    def _read_rows(self, number: int, variable: Variable, k: int) -> np.ndarray:
+    def lengths(self) -> dict[str, int]:
+        """Records of each variable so far, in segments and memory; the same on all ranks."""
+        numbers = {name: len(rows) for name, rows in self._records.items()}
+        for number in range(len(self.segments)):
+            with h5py.File(segment(self.folder, number), "r") as file:
+                for name in numbers:
+                    numbers[name] += file[name].shape[0] if name in file else 0
+        return numbers
+
+    def take_over(self, path: Path, lengths: Mapping[str, int]) -> None:
+        """Record once more what a finished archive holds: of each variable the first records, `lengths` of them."""
+        for name, variable in self.variables.items():
+            for row in self._stored(path, variable)[: lengths.get(name, 0)]:
+                self.record(name, row() if callable(row) else row)
+                if variable.distributed and self.full:
+                    self.flush()
+
+    def _read_rows(self, path: Path, variable: Variable, k: int) -> np.ndarray:
         own = self.domain.share(variable.items) if variable.items else self.domain.rows
-        with h5py.File(segment(self.folder, number), "r") as file:
+        with h5py.File(path, "r") as file:
             rows: np.ndarray = file[variable.name][k, own]
             return rows
 
+    def _stored(self, path: Path, variable: Variable) -> list[Any]:
+        """Records of a variable in a file, in the order in which they were made; fields are read when used."""
+        with h5py.File(path, "r") as file:
+            if variable.name not in file:
+                return []
+            if variable.distributed:
+                return [partial(self._read_rows, path, variable, k) for k in range(file[variable.name].shape[0])]
+            rows = list(file[variable.name][()])
+        if variable.ragged:
+            for k, row in enumerate(rows):
+                empty = np.isnan(row).all(axis=tuple(range(1, row.ndim)))
+                rows[k] = row[: len(row) - int(empty[::-1].cumprod().sum())]
+        return rows
+
     def _all_records(self, variable: Variable) -> list[Any]:
-        """Records of all segments and of the memory, in the order in which they were made; fields are read when used."""
-        rows: list[Any] = []
-        for number in range(len(self.segments)):
-            with h5py.File(segment(self.folder, number), "r") as file:
-                if variable.name not in file:
-                    continue
-                for k in range(file[variable.name].shape[0]):
-                    if variable.distributed:
-                        rows.append(partial(self._read_rows, number, variable, k))
-                    elif variable.ragged:
-                        row = file[variable.name][k]
-                        empty = np.isnan(row).all(axis=tuple(range(1, row.ndim)))
-                        rows.append(row[: len(row) - int(empty[::-1].cumprod().sum())])
-                    else:
-                        rows.append(file[variable.name][k])
-        return rows + self._records[variable.name]
+        """Records of all segments and of the memory, in the order in which they were made."""
+        segments = [segment(self.folder, number) for number in range(len(self.segments))]
+        return [row for path in segments for row in self._stored(path, variable)] + self._records[variable.name]
 
     def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
         """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then."""
