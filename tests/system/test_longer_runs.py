@@ -135,12 +135,13 @@ def test_what_does_not_touch_the_trajectory_may_change(
     parameters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder, whole = tmp_path / "run", tmp_path / "whole"
-    assert run(parameters, "--out", whole, *sets("output.waiting_times=false", "output.snapshot_origins=2")) == 0
+    often = sets("output.checkpoint_minutes=1e-9")
+    assert run(parameters, "--out", whole, *often, *sets("output.waiting_times=false", "output.snapshot_origins=2")) == 0
     begun = "mpiepm.simulation.Simulation.end_phase"
     with monkeypatch.context() as patch:  # killed when the equilibration ends
         patch.setattr(begun, lambda *given: (_ for _ in ()).throw(SickRunError("killed")))
-        early = sets("output.checkpoint_minutes=1e-9", "output.clusters.per_decade=2", "output.avalanches.gaps=[3.0]")
-        assert run(parameters, "--out", folder, *early) == 1
+        others = sets("output.clusters.per_decade=2", "output.avalanches.gaps=[3.0]")
+        assert run(parameters, "--out", folder, *often, *others) == 1
         again = ["--out", folder, "--resume", *sets("output.waiting_times=false", "output.clusters={}")]
         assert run(*again, *sets("output.avalanches={}", "output.snapshot_origins=2")) == 1
     assert load(folder / "params.toml") == load(whole / "params.toml")
