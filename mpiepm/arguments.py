@@ -31,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
             if given.endswith(".toml") and "run" in choices:
                 near = [f"{self.prog} run {given}"]
             if near:
-                message = f"invalid choice: {given!r}; did you mean {near[0]}?"
+                raise ParameterError(f"invalid choice: {given!r}; did you mean {near[0]}? See {self.prog} --help")
         raise ParameterError(f"{message}; see {self.prog} --help")
 
 

@@ -206,7 +206,8 @@ def _let_readers_leave() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
             buffer = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
-            again = io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
+            at_once = stream.line_buffering or stream.write_through
+            again = io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=at_once)
             setattr(sys, name, again)
 
 
