@@ -77,7 +77,7 @@ def test_a_wait_that_cannot_be_counted_ends_the_run_on_all_ranks(engine: str) ->
     for _ in frozen.advance(simulation.state, 1e200):
         pass
     assert simulation.state.events == 0
-    with pytest.raises(RunError, match="model.temperature is too low"):
+    with pytest.raises(RunError, match=r"model\.temperature is too low"):
         for _ in frozen.advance(simulation.state, np.inf):
             pass
     assert candidates(simulation) == 0

@@ -108,7 +108,7 @@ def test_windows_of_the_split_engine_keep_their_length_after_a_long_quiet_time(m
         (["engine.name=event"], 1e-7, "model.temperature = 1e-07, engine.name = 'event': must be at least 7.15e-07, or 0"),
         (["engine.name=event"], 1e-100, "must be at least"),
         (["engine.name=auto", "model.threshold=1e100"], 0.01, "must be at least"),
-        (["engine.name=sweep", "model.initial_stress_std=0"], 0.001, "model.initial_stress_std = 0: exp[(]988.9[)] sweeps before"),
+        (["engine.name=sweep", "model.initial_stress_std=0"], 0.001, "_std = 0: exp[(]988.9[)] sweeps before"),
         (["engine.name=split", "model.initial_stress_std=0.01"], 0.001, "must be at most exp[(]622[)]"),
     ],
 )
