@@ -2,9 +2,9 @@
 
     python benchmarks/cold.py [--lengths 16 64] [--temperatures 0.005 0.002 0.001 0.0005] [--engines event split]
 
-The state: stationary by extremal dynamics, the limit T -> 0, and `--before` events per site on top, by the engine to be measured
-(one event for each site at least, so that it has set its bounds). Then `--events` events per site are timed: candidates drawn
-for each event, the logarithm of 1 / Gamma and, times T, its barrier, and the user time of the process.
+The state: stationary by extremal dynamics, the limit T -> 0, and `--before` events per site on top, by the engine to be
+measured (one for each site at least, so that it has set its bounds). Then `--events` events per site are timed: user time of
+the process, candidates drawn for each event, the logarithm of 1 / Gamma and, times T, its barrier.
 """
 
 import argparse

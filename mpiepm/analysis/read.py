@@ -176,7 +176,7 @@ def _warn(path: Path, differing: Sequence[str]) -> None:
 
 
 def first_event_map(folder: Path, origin: int) -> np.ndarray:
-    """Lag of the first event of every site after an origin: float32 (x, y), sweeps, inf where none."""
+    """Lag of the first event of every site after an origin: (x, y), sweeps, inf where none; float32, at low T float64."""
     with open_archive(folder) as file:
         if "origins/first_event_time" not in file:
             raise ParameterError(f"{folder}: has no maps; output.first_event_maps was false")

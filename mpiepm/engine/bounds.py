@@ -48,10 +48,9 @@ class Physics(NamedTuple):
 def physics(model: Epmq) -> Physics:
     """From the parameters of the model."""
     margin = cold.margin(model)
-    highest = model.stiffness * model.threshold**model.barrier_exponent
     return Physics(
         model.temperature, model.threshold, model.stiffness, model.barrier_exponent, model.mean_drop,
-        model.shear_modulus, margin, 0.5 * margin, highest > -_USUAL * model.temperature,
+        model.shear_modulus, margin, 0.5 * margin, cold.barrier(model, model.threshold) > -_USUAL * model.temperature,
     )  # fmt: skip
 
 
@@ -70,14 +69,15 @@ def _largest(values: np.ndarray, i: int, first: int, last: int) -> float:
         to += np.uint64(4)
     for j in range(first + 4 * quarters, last):
         a = max(a, values[i, j])
-    return max(max(a, b), max(c, d))
+    result: float = max(max(a, b), max(c, d))
+    return result
 
 
 @inlined
 def _scale(p: Physics, largest: float) -> float:
     """Of a tile with this largest limit: 1, unless its largest bound is below exp(_USUAL)."""
     distance = p.threshold - largest
-    logarithm = -p.stiffness / p.temperature * float(distance if distance > 0.0 else 0.0) ** p.exponent
+    logarithm = -p.stiffness / p.temperature * (distance if distance > 0.0 else 0.0) ** p.exponent
     shift = min(int(logarithm / -math.log(2.0)), _LARGEST_SHIFT) if logarithm < _USUAL else 0
     return math.ldexp(1.0, shift)
 

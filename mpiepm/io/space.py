@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpiepm.core import cold
 from mpiepm.core.amounts import in_bytes
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, Parameters
 from mpiepm.core.schedule import LogSpaced, end_of_step
@@ -44,7 +45,7 @@ def _durations(params: AnyParameters, *, least: bool) -> _Durations:
         spacing = -math.log(run.stop_persistence) * yield_time
     else:
         spacing = (run.origin_duration or (run.origin_events_per_site or 0.0) * yield_time) / run.overlap
-    return _Durations(equilibration, spacing, spacing * run.overlap)
+    return _Durations(*(min(time, cold.LONGEST) for time in (equilibration, spacing, spacing * run.overlap)))
 
 
 def _yield_time(params: Parameters) -> float:
@@ -53,7 +54,7 @@ def _yield_time(params: Parameters) -> float:
     if model.temperature == 0:
         return float(params.lattice.size[0] * params.lattice.size[1])
     scale = model.stiffness * model.threshold**model.barrier_exponent
-    return math.exp(min(_BARRIER * scale / model.temperature, 200.0))
+    return math.exp(min(_BARRIER * scale / model.temperature, math.log(cold.LONGEST)))
 
 
 def archive_bytes(params: AnyParameters, *, least: bool = False) -> dict[str, int]:
@@ -99,7 +100,8 @@ def _origins(params: Parameters, durations: _Durations) -> dict[str, float]:
     taken = sum(lag <= durations.spacing for lag in output.snapshots) * min(origins, output.snapshot_origins)
     sizes = _common(params, taken)
     sizes |= {"persistence/lag": 8 * lags, "persistence/value": 8 * origins * lags}
-    sizes |= {"origins/first_event_time": 4 * origins * lx * ly * output.first_event_maps}
+    of_time = 4 if cold.single_precision_suffices(params.model) else 8
+    sizes |= {"origins/first_event_time": of_time * origins * lx * ly * output.first_event_maps}
     sizes |= {f"series/{name}": 8 * entries for name in
               ("time", "origin", "lag", "events", "yield_rate", "mean_stress", "stress_variance")}  # fmt: skip
     sizes |= {"fields/persistence": taken * lx * ly}
