@@ -85,7 +85,7 @@ class Progress:
                 due = time.monotonic() + INTERVAL
                 self.say(status)
                 if not self._quiet and not self._terminal:
-                    print(f"mpiepm: {status}", file=sys.stderr, flush=True)
+                    print(status, file=sys.stderr, flush=True)
 
     def phase(self, what: str) -> None:
         """From now on the run does this, until something else is said."""
@@ -107,7 +107,7 @@ class Progress:
         self.say(message)
         if self._active and not self._quiet:
             self._clear()
-            print(f"mpiepm: {message}", file=sys.stderr, flush=True)
+            print(message, file=sys.stderr, flush=True)
 
     def warn(self, message: str) -> None:
         """A line in the log and on the standard error, also of a quiet run."""

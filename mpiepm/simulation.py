@@ -17,6 +17,7 @@ from mpiepm.core.params import AnyParameters, FerreroParameters, parse
 from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
+from mpiepm.engine.layout import advised_ranks
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
@@ -266,6 +267,7 @@ def run(
         history.append(stretch(domain.comm))
         shape, events = domain.shape, simulation.state.events
         progress.say(f"start: lattice {shape[0]} x {shape[1]}, {domain.size} ranks, {events} events so far")
+        _advise(domain.size, params, progress)
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
         for difference in trajectory.differences(parse(header["params"]), params) if newest else ():
@@ -304,6 +306,16 @@ def run(
         for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
             progress.warn(warning)
     return True
+
+
+def _advise(ranks: int, params: AnyParameters, progress: Progress) -> None:
+    """Tell the recommended number of ranks, on the standard error too if there are more."""
+    most = advised_ranks(params)
+    given = f"lattice.size = {list(params.lattice.size)}, engine.name = {params.engine.name!r}"
+    if ranks > most:
+        progress.note(f"ranks: {ranks}, of which at most {most} are recommended for {given}: more are likely to be slower")
+    else:
+        progress.say(f"ranks: {ranks}, at most {most} are recommended for {given}")
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:

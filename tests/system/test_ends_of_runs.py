@@ -71,7 +71,8 @@ def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pat
     "quiet",
     [
         ["model.temperature=0.003", "model.initial_stress_std=0", "engine.name=sweep", "run.equilibrate={time=1e12}"],
-        ["model={name='ferrero', temperature=0.003}", "engine={}", "run={equilibrate={time=1e12}, duration=10}"],
+        ["model={name='ferrero', temperature=0.003}", "engine={}",
+         "run={equilibrate={time=1e9}, duration=1e9}", "output.interval=1e6"],
     ],
 )
 def test_a_signal_where_nothing_happens(environment: dict[str, str], params: Path, tmp_path: Path, quiet: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mpiepm import progress, status
 from mpiepm.analysis.describe import describe
 from mpiepm.core.params import parse
-from mpiepm.engine.layout import slabs
+from mpiepm.engine.layout import advised_ranks, slabs
 from mpiepm.io import lock, rundir
 from mpiepm.progress import Progress
 from mpiepm.simulation import Simulation
@@ -45,9 +45,9 @@ def test_lines_without_a_terminal(
     if quiet:
         assert errors == ""
     else:
-        assert "mpiepm: checking the checkpoints, 0 s so far\n" in errors
-        assert "mpiepm: origin 1/2\n" in errors
-        assert errors.endswith("mpiepm: engine event\n")
+        assert "checking the checkpoints, 0 s so far\n" in errors
+        assert "\norigin 1/2\n" in errors
+        assert errors.endswith("\nengine event\n")
     assert written.endswith(" engine event\n")
     time.sleep(0.05)
     assert log.read_text() == written  # the thread has ended
@@ -126,6 +126,19 @@ def test_status_of_a_run_that_goes() -> None:
     assert seen[0].startswith("equilibrating, t = 0 sweeps, 0.00 events/site, 0 events since the start, ")
     assert any(line.startswith("origin 1/2, t = ") for line in seen)
     assert any(line.startswith("origin 2/2, t = ") and " P = " in line for line in seen)
+
+
+@pytest.mark.parametrize(
+    ("size", "overrides", "ranks"),
+    [
+        ([64, 64], ["engine.name=event"], 1), ([256, 200], ["engine.name=event"], 1), ([256, 256], ["engine.name=event"], 2),
+        ([512, 512], ["engine.name=sweep"], 8), ([512, 256], ["engine.name=split"], 1), ([1024, 512], ["engine.name=split"], 2),
+        ([65536, 16], ["engine.name=sweep"], 9),  # no more than can share it
+        ([256, 300], ["model.name=ferrero", "run={equilibrate={time=5}, duration=20}"], 2),
+    ],
+)  # fmt: skip
+def test_recommended_ranks(size: list[int], overrides: list[str], ranks: int) -> None:
+    assert advised_ranks(parse("[model]\ntemperature = 0.1\n", [f"lattice.size={size}", *overrides])) == ranks
 
 
 def test_info_of_a_run_at_work(tmp_path: Path) -> None:
