@@ -2,7 +2,8 @@
 
 import json
 import math
-import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
 from mpiepm.progress import Progress
 from mpiepm.pulse import Pulse
+from mpiepm.status import Status
 
 EQUILIBRATION_STOPS = LogSpaced(0.1, 16)  # when the run asks whether it is over: not a matter of what is observed
 
@@ -140,16 +142,23 @@ class Simulation:
             return state.time >= self.engine.boundary(self.spacing)
         return self.persistence is not None and self.persistence.current < (run.stop_persistence or 0.0)
 
-    def advance(self, until: float) -> None:
-        """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
-        state = self.state
-        for events in self.engine.advance(state, until):
-            for observer in self.observers:
-                observer.receive(events)
-            alive.got_to(state.origin_time + state.time, state.events)
+    def advance(self, until: float, over: Callable[[], bool] = lambda: False) -> bool:
+        """Bring the state to `until`, a boundary of the engine; the observers receive the events.
 
-    def step(self, horizon: float, record: Record) -> None:
-        """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
+        `over` is asked after every batch of events; if it says so the state stops short of `until`, and the answer is False.
+        """
+        state = self.state
+        with closing(self.engine.advance(state, until)) as batches:
+            for events in batches:
+                for observer in self.observers:
+                    observer.receive(events)
+                alive.got_to(state.origin_time + state.time, state.events)
+                if over() and state.time < until:
+                    return False
+        return True
+
+    def step(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
+        """To the next stop, where the observers look and the phase may end; or to `horizon`, or until `over` says so."""
         state = self.state
         if not self.phases.begun:
             self.phases.begun = True
@@ -157,9 +166,10 @@ class Simulation:
                 observer.begin_phase(state, self.origin, record)
         since, stop = state.time, self.next_stop()
         if self.engine.boundary(horizon) < stop:
-            self.advance(self.engine.boundary(horizon))
+            self.advance(self.engine.boundary(horizon), over)
             return
-        self.advance(stop)
+        if not self.advance(stop, over):
+            return
         for observer in self.observers:
             for lag in due(observer.schedule, since, state.time):
                 observer.sample(state, lag, record)
@@ -200,11 +210,13 @@ class Simulation:
 
 
 def run(
-    domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False, limits: Limits | None = None
-) -> bool:
+    domain: Domain, params: AnyParameters, folder: Path, *,
+    resume: bool, quiet: bool = False, limits: Limits | None = None, progress: Progress | None = None,
+) -> bool:  # fmt: skip
     """Run in the directory `folder` to the end, from its newest sound checkpoint if `resume` finds one. Collective.
 
-    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint.
+    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint. What it does is told by
+    `progress`, or by one that is `quiet` or not.
 
     The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_activity`).
 
@@ -216,23 +228,32 @@ def run(
     """
     limits = limits or Limits()
     forget_memory()
-    with lock.held(folder, domain.comm) as held:
-        newest, faults = checkpoint.newest_sound(folder, domain, params) if resume else (None, [])
+    with ExitStack() as stack:
+        held = stack.enter_context(lock.held(folder, domain.comm))
+        if progress is None:
+            progress = stack.enter_context(Progress(folder / rundir.LOG, active=domain.rank == 0, quiet=quiet))
+        newest: Path | None = None
+        faults: list[str] = []
+        if resume:
+            progress.phase("checking the checkpoints")
+            newest, faults = checkpoint.newest_sound(folder, domain, params)
+        progress.phase("building the kernel's tables and the state")
         simulation = Simulation(domain, params)
         history, segments = _restore(simulation, newest) if newest else ([], [])
         variables = [variable for observer in simulation.observers for variable in observer.variables]
         variables += final.variables(simulation.state)
         archive = Archive(folder, domain, variables, segments, units(params))
         history.append(stretch(domain.comm))
-        progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
+        shape, events = domain.shape, simulation.state.events
+        progress.say(f"start: lattice {shape[0]} x {shape[1]}, {domain.size} ranks, {events} events so far")
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
-        pulse = Pulse(limits)
+        progress.follow(Status(simulation))
+        pulse = Pulse(domain, limits)
         while not simulation.finished:
-            before, clock = simulation.state.time, time.monotonic()
-            simulation.step(before + pulse.pace, archive.record)
-            reason = pulse.agree(domain, simulation.state.time - before, time.monotonic() - clock)
-            progress.update()
+            pulse.begin()
+            simulation.step(math.inf, archive.record, pulse.over)
+            reason = pulse.agree()
             if held:
                 held.check()
             saving = not simulation.finished and (reason or pulse.unsaved >= 60 * params.output.checkpoint_minutes)
@@ -250,11 +271,12 @@ def run(
                 pulse.saved()
                 progress.say("checkpoint written")
                 if reason:
-                    progress.stop(reason)
+                    progress.unfinished(reason, simulation.state.events)
                     return False
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
+        progress.phase("writing the archive")
         _finish(simulation, archive, folder, history)
-        progress.finish()
+        progress.say(f"finished: {simulation.state.events} events since the start, equilibration included")
         for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
             progress.warn(warning)
     return True

@@ -12,8 +12,10 @@ _LARGE = {"x", "tracer"}  # variables with one of these are read when they are n
 Variables = tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]]]
 
 
-def variables(file: h5py.File) -> Variables:
+def variables(file: h5py.File, mark: str = "units") -> Variables:
     """Path -> array of all but fields and trajectories, and path -> names of the dimensions of all.
+
+    mark : an attribute that all variables of ours have, and nothing else
 
     A journal segment has dimensions of its own for every variable ("value_origin"); they get their names in the archive.
     """
@@ -21,7 +23,7 @@ def variables(file: h5py.File) -> Variables:
     dims: dict[str, tuple[str, ...]] = {}
 
     def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and "units" in item.attrs:
+        if isinstance(item, h5py.Dataset) and mark in item.attrs:
             own = f"{name.rpartition('/')[2]}_"
             scales = [name if item.is_scale else next(iter(d.values())).name for d in item.dims]
             dims[name] = tuple(scale.rpartition("/")[2].removeprefix(own) for scale in scales)

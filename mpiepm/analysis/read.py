@@ -1,6 +1,9 @@
 """Runs, read: archives, or what unfinished runs have recorded."""
 
 import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,8 @@ import numpy as np
 
 from mpiepm.analysis.contents import first_origins, of_segments, variables
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, parse
-from mpiepm.io import unfinished
-from mpiepm.io.archive import NAME, READABLE
-from mpiepm.io.opening import compare, open_file
+from mpiepm.io import crc, opening, unfinished
+from mpiepm.io.archive import NAME, SCHEMA
 
 _ORIGINS = ("origins/time", "origins/duration", "origins/events")
 _HISTOGRAM = ("histograms/stress/edges", "histograms/stress/counts", "histograms/stress/outside")
@@ -21,6 +23,7 @@ _REQUIRED = {
     "epmq": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "persistence/lag", "persistence/value"),
     "ferrero": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "series/activity"),
 }
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)  # what h5py raises on damaged files
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,9 @@ class Run:
         return float(sum(stretch["wall_time"] for stretch in self.history))
 
 
-def open_archive(folder: Path) -> h5py.File:
-    """The archive of a run directory, for reading.
+@contextmanager
+def open_archive(folder: Path) -> Iterator[h5py.File]:
+    """The archive of a run directory, for reading; what HDF5 cannot read in there is damaged.
 
     Raises
     ------
@@ -63,7 +67,13 @@ def open_archive(folder: Path) -> h5py.File:
     path = _archive(folder)
     if path != folder and not path.exists():
         raise ParameterError(f"{path}: no such file; has the run finished?")
-    return open_file(path, "archive", READABLE)
+    with opening.open_archive(path, SCHEMA) as file:
+        try:
+            yield file
+        except ParameterError:
+            raise
+        except _UNREADABLE as error:
+            raise opening.damaged(path, error) from None
 
 
 def _archive(folder: Path) -> Path:
@@ -74,9 +84,11 @@ def _archive(folder: Path) -> Path:
 
 
 def read(folder: Path, *, allow_unfinished: bool = False) -> Run:
-    """All but the fields and the trajectories of a run, compared with their checksums.
+    """All but the fields and the trajectories of a run; a warning if one differs from its checksum.
 
     allow_unfinished : without an archive take what the run had recorded up to its newest sound checkpoint
+
+    Only what has a checksum is ours: datasets that others have added to an archive are left alone.
 
     Raises
     ------
@@ -90,13 +102,7 @@ def read(folder: Path, *, allow_unfinished: bool = False) -> Run:
                 raise
             # it has finished meanwhile
     with open_archive(folder) as file:
-        try:
-            run = _collect(folder, file)
-            compare(_archive(folder), list(run.data))
-        except ParameterError:
-            raise
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-            raise ParameterError(f"{_archive(folder)}: damaged: {error}") from None
+        run = _collect(folder, file)
     model = run.params["model"]["name"]
     if missing := [name for name in _REQUIRED[model] if name not in run.data]:
         raise ParameterError(f"{_archive(folder)}: damaged: lacks {', '.join(missing)}")
@@ -104,7 +110,8 @@ def read(folder: Path, *, allow_unfinished: bool = False) -> Run:
 
 
 def _collect(folder: Path, file: h5py.File) -> Run:
-    data, dims = variables(file)
+    data, dims = variables(file, crc.ATTRIBUTE)
+    _warn(_archive(folder), _differing(file, data))
     params = _plain(parse(file.attrs["params"], source=f"{file.filename}: params"))
     history = json.loads(file.attrs["provenance"])
     events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
@@ -156,6 +163,18 @@ def _reopened(path: Path) -> h5py.File:
         raise ParameterError(f"{path}: cannot be read any more; if the run has gone on meanwhile, try again: {error}") from None
 
 
+def _differing(file: h5py.File, data: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of the datasets whose values do not have their checksum."""
+    return [name for name, values in data.items() if crc.of_bytes(values) != crc.stored(file[name])]
+
+
+def _warn(path: Path, differing: Sequence[str]) -> None:
+    """One line if datasets are not what was written."""
+    if differing:
+        text = f"{', '.join(differing)}: not what was written; take a copy of the file, or see what mpiepm verify says"
+        print(f"mpiepm: warning: {path}: {text}", file=sys.stderr, flush=True)
+
+
 def first_event_map(folder: Path, origin: int) -> np.ndarray:
     """Lag of the first event of every site after an origin: float32 (x, y), sweeps, inf where none."""
     with open_archive(folder) as file:
@@ -166,14 +185,16 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
 
 
 def tracer_positions(run: Run, number: int) -> np.ndarray:
-    """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants, compared with their checksum."""
-    if run.status == "finished":  # the segments of others have been compared already
-        compare(run.files[0], ["tracers/position"])
+    """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants; a warning like that of `read`."""
     parts = []
     for path in run.files:
         with _reopened(path) as file:
-            if "tracers/position" in file:
-                parts.append(file["tracers/position"][:, : max(number, 1)])
+            if "tracers/position" not in file:
+                continue
+            positions = file["tracers/position"]
+            if run.status == "finished" and crc.of_dataset(positions) != crc.stored(positions):  # segments are sealed
+                _warn(path, ["tracers/position"])
+            parts.append(positions[:, : max(number, 1)])
     return np.concatenate(parts)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
-from mpiepm.io import archive, hdf5
+from mpiepm.io import hdf5, journal
+from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
-from mpiepm.io.hdf5 import Dataset
-from mpiepm.io.opening import open_file, seal_of
+from mpiepm.io.opening import open_sealed, seal_of
 
 SCHEMA = "mpiepm checkpoint 3"
 READABLE = (SCHEMA,)
@@ -60,15 +60,13 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
         scalars[name], fields = part.save()
         shares = getattr(part, "shares", {})
         for key, slab in fields.items():
-            width = slab.shape[1]
             rows, columns = ("x" if key not in shares else f"{name}_{key}_row"), f"{name}_{key}_column"
-            dims = (f"{name}_{key}_one", rows, "y" if width == domain.shape[1] else columns)
-            contents[f"{name}/{key}"] = Dataset(
-                dims, slabs=[slab], dtype=slab.dtype.str, width=width, items=shares.get(key, 0)
-            )
+            dims = (f"{name}_{key}_one", rows, "y" if slab.shape[1] == domain.shape[1] else columns)
+            items = shares.get(key, 0)
+            contents[f"{name}/{key}"] = of_slabs(dims, [slab], items or domain.shape[0], items=items)
     text = json.dumps({"header": header, "parts": scalars})
     path = folder / f"checkpoint-{number:06d}.h5"
-    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text})
+    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
     with together(domain, folder):
         if domain.rank == 0:
             for old in existing(folder)[KEEP:]:
@@ -94,7 +92,7 @@ def newest_sound_here(folder: Path, params: AnyParameters) -> tuple[Path | None,
             header = read_header(path)
             if parse(header["params"]) != params:
                 raise ParameterError(f"{path}: belongs to a run with other parameters")
-            archive.check_journal(folder, header["segments"])
+            journal.check(folder, header["segments"])
         except ParameterError as error:
             faults.append(str(error))
             continue
@@ -122,7 +120,7 @@ def read_parts(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _scalars(path: Path) -> dict[str, Any]:
-    with open_file(path, "checkpoint", READABLE) as file:
+    with open_sealed(path, "checkpoint", READABLE) as file:
         try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core.params import AnyParameters, ParameterError, load
-from mpiepm.io import archive, checkpoint, rundir
+from mpiepm.io import checkpoint, journal, rundir
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,6 @@ def recorded(folder: Path) -> Recorded:
     if "constants" not in header:
         raise ParameterError(f"{path}: was written by an older version, whose unfinished runs cannot be read; finish the run")
     constants = {name: np.array(values) for name, values in header["constants"].items()}
-    segments = tuple(archive.segment(folder, number) for number in range(len(header["segments"])))
+    segments = tuple(journal.segment(folder, number) for number in range(len(header["segments"])))
     time = state["origin_time"] + state["time"]
     return Recorded(params, path, header["history"], segments, constants, state["events"], time, phases["origin"])
