@@ -5,13 +5,14 @@ a limit or a signal before it was finished: a checkpoint is written, continue it
 """
 
 import argparse
+import io
 import os
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpiepm import launch
 from mpiepm.arguments import parser
@@ -189,9 +190,35 @@ def _leave(error: Exception, code: int, comm: "MPI.Intracomm") -> NoReturn:
     sys.exit(code)
 
 
+class _Output(io.FileIO):
+    """A standard stream whose reader may leave, as ``head`` does: what comes after that is dropped, and the work goes on."""
+
+    def write(self, data: Any) -> int:
+        """Write, or drop."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self.fileno())
+            os.close(nothing)
+            return len(data)
+
+
+def _let_readers_leave() -> None:
+    """Make an `_Output` of the standard output and error, where nobody has replaced them."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            buffer = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
+            at_once = stream.line_buffering or stream.write_through
+            again = io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=at_once)
+            setattr(sys, name, again)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
     began = time.time()
+    _let_readers_leave()
     fault: ParameterError | None = None
     try:
         arguments = parser().parse_args(argv)

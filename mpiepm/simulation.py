@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from mpiepm import assembly, guard
-from mpiepm.core import alive
+from mpiepm.core import alive, trajectory
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import AnyParameters, FerreroParameters
+from mpiepm.core.params import AnyParameters, FerreroParameters, parse
 from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
-from mpiepm.io.archive import Archive
+from mpiepm.io.archive import NAME, Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
@@ -107,6 +107,11 @@ class Simulation:
         return self.phases.origin == self.params.run.origins + self.params.run.overlap - 1
 
     @property
+    def last_origin(self) -> bool:
+        """Is the present phase that of the last origin?"""
+        return self.phases.origin == self.params.run.origins - 1
+
+    @property
     def origin(self) -> int:
         """The origin that the present phase began with, or EQUILIBRATION, or ENDING."""
         return self.phases.origin if self.phases.origin < self.params.run.origins else ENDING
@@ -132,8 +137,10 @@ class Simulation:
         return self.engine.boundary(min(times))
 
     def phase_is_over(self) -> bool:
-        """Has the present phase reached its end? Only asked at a stop, so the answer belongs to the trajectory."""
+        """Has the present phase reached its end? The answer changes only at stops, so it belongs to the trajectory."""
         run, state = self.params.run, self.state
+        if not self.phases.begun:
+            return False
         if self.phases.origin == EQUILIBRATION:
             if run.equilibrate.time is not None:
                 return state.time >= self.engine.boundary(run.equilibrate.time)
@@ -158,7 +165,13 @@ class Simulation:
         return True
 
     def step(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
-        """To the next stop, where the observers look and the phase may end; or to `horizon`, or until `over` says so."""
+        """`to_stop`, and the phase may end there."""
+        self.to_stop(horizon, record, over)
+        if self.phase_is_over():
+            self.end_phase(record)
+
+    def to_stop(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
+        """To the next stop, where the observers look; or to `horizon`, or until `over` says so."""
         state = self.state
         if not self.phases.begun:
             self.phases.begun = True
@@ -175,10 +188,9 @@ class Simulation:
                 observer.sample(state, lag, record)
         if self.phases.origin == EQUILIBRATION and any(due(EQUILIBRATION_STOPS, since, state.time)):
             self.phases.history.append((state.time, state.events))
-        if self.phase_is_over():
-            self._next_phase(record)
 
-    def _next_phase(self, record: Record) -> None:
+    def end_phase(self, record: Record) -> None:
+        """Record the phase that is over; the next one begins with the next step."""
         state, phases = self.state, self.phases
         for observer in self.observers:
             observer.end_phase(state, record)
@@ -232,27 +244,39 @@ def run(
         held = stack.enter_context(lock.held(folder, domain.comm))
         if progress is None:
             progress = stack.enter_context(Progress(folder / rundir.LOG, active=domain.rank == 0, quiet=quiet))
+        longer = resume and rundir.has_archive(folder, domain)
         newest: Path | None = None
         faults: list[str] = []
         if resume:
             progress.phase("checking the checkpoints")
-            newest, faults = checkpoint.newest_sound(folder, domain, params)
+            if longer:
+                newest = checkpoint.sound_state(folder, domain, params)
+            else:
+                newest, faults = checkpoint.newest_sound(folder, domain, params)
         progress.phase("building the kernel's tables and the state")
         simulation = Simulation(domain, params)
-        history, segments = _restore(simulation, newest) if newest else ([], [])
+        header = _restore(simulation, newest) if newest else {"history": [], "segments": []}
+        history = header["history"]
         variables = [variable for observer in simulation.observers for variable in observer.variables]
         variables += final.variables(simulation.state)
-        archive = Archive(folder, domain, variables, segments, units(params))
+        archive = Archive(folder, domain, variables, [] if longer else header["segments"], units(params))
+        if longer:
+            progress.phase("reading the archive")
+            _reopen(simulation, archive, folder, header)
         history.append(stretch(domain.comm))
         shape, events = domain.shape, simulation.state.events
         progress.say(f"start: lattice {shape[0]} x {shape[1]}, {domain.size} ranks, {events} events so far")
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
+        for difference in trajectory.differences(parse(header["params"]), params) if newest else ():
+            progress.say(f"parameter changed since the checkpoint: {difference}")
         progress.follow(Status(simulation))
         pulse = Pulse(domain, limits)
+        _end_phase(simulation, archive, folder, history, pulse)  # state.h5 is the end of one
         while not simulation.finished:
             pulse.begin()
-            simulation.step(math.inf, archive.record, pulse.over)
+            simulation.to_stop(math.inf, archive.record, pulse.over)
+            _end_phase(simulation, archive, folder, history, pulse)
             reason = pulse.agree()
             if held:
                 held.check()
@@ -291,11 +315,42 @@ def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[
     checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
 
 
-def _restore(simulation: Simulation, newest: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Bring the simulation to a sound checkpoint: the run's history and its journal segments."""
+def _end_phase(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]], pulse: Pulse) -> None:
+    """End the phase if it is over; at the end of the last origin keep the state, for a longer run."""
+    if not simulation.phase_is_over():
+        return
+    if simulation.last_origin and simulation.params.output.keep_state:
+        guard.check(simulation)
+        history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(simulation.domain.comm)}
+        ends = simulation.params.run.overlap == 1  # then the archive is written at once, and needs no journal
+        if not ends:
+            archive.flush()
+        header = {
+            "history": history, "segments": None if ends else archive.segments, "params": simulation.params.to_toml(),
+            "lengths": archive.lengths(),
+        }  # fmt: skip
+        checkpoint.write_file(folder / checkpoint.STATE, simulation.domain, simulation.parts, header)
+    simulation.end_phase(archive.record)
+
+
+def _reopen(simulation: Simulation, archive: Archive, folder: Path, header: dict[str, Any]) -> None:
+    """Make a finished run an unfinished one: its archive becomes a journal and a checkpoint, and only then is removed."""
+    _tidy(simulation.domain, folder)
+    archive.take_over(folder / NAME, header["lengths"])
+    _save(simulation, archive, folder, header["history"])
+    rundir.drop_archive(folder, simulation.domain)
+
+
+def _restore(simulation: Simulation, newest: Path) -> dict[str, Any]:
+    """Bring the simulation to a sound checkpoint; its header. Observers that the run did not have begin with the next phase."""
     header = checkpoint.read_header(newest)
-    checkpoint.restore(newest, simulation.domain, simulation.parts)
-    return header["history"], header["segments"]
+    parts = simulation.parts
+    equilibrating = checkpoint.read_parts(newest)["phases"]["origin"] == EQUILIBRATION
+    if equilibrating and parse(header["params"]).output != simulation.params.output:
+        idle = {observer.name for observer in simulation.observers if not observer.watches_equilibration}
+        parts = {name: part for name, part in parts.items() if name not in idle}
+    checkpoint.restore(newest, simulation.domain, parts)
+    return header
 
 
 def _finish(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
@@ -309,6 +364,12 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
     }
     final.record_final(simulation.state, archive.record)
     archive.finish(simulation.constants(), attributes)
-    if simulation.domain.rank == 0:
+    _tidy(simulation.domain, folder)
+    if simulation.domain.rank == 0 and not simulation.params.output.keep_state:
+        (folder / checkpoint.STATE).unlink(missing_ok=True)  # of a shorter run
+
+
+def _tidy(domain: Domain, folder: Path) -> None:
+    if domain.rank == 0:
         rundir.tidy(folder)
-    simulation.domain.comm.Barrier()
+    domain.comm.Barrier()

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> i
             return _prepare(arguments, comm.size, memory, stack)
 
         job = on_root(comm, prepare)
-        if job.resume and comm.bcast(rundir.is_finished(job.folder)):
+        if job.resume and on_root(comm, lambda: rundir.is_finished(job.folder)):
             if comm.rank == 0:
                 rundir.tidy(job.folder)  # it may have been killed between its archive and this
                 print(f"{job.folder}: the run is finished, nothing to resume")
@@ -89,7 +89,10 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
     folder = folder or Path("results") / arguments.params.stem
     params = load(arguments.params, arguments.overrides) if arguments.params else None
     if params is None and arguments.overrides:
-        raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file")
+        if not arguments.resume:
+            raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file, or --resume")
+        rundir.require_run(folder)
+        params = load(folder / rundir.PARAMETERS, arguments.overrides)
     if params is not None:
         if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
             from mpiepm.analysis.stationary import resolve_activity
@@ -101,7 +104,7 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
             print(f"mpiepm: warning: {line}", file=sys.stderr, flush=True)
     patience = watchdog.limit()
     try:
-        if not (arguments.resume and rundir.is_finished(folder)):
+        if not (arguments.resume and rundir.is_finished(folder, params)):
             stack.enter_context(rundir.occupied(folder))
         params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
     except RunError:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mpiepm.analysis.consistency import check_contents
 from mpiepm.analysis.read import read
+from mpiepm.core import trajectory
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, crc, journal, rundir
 from mpiepm.io.opening import damaged, open_archive, seal_of
@@ -61,6 +62,8 @@ def verify(folder: Path) -> Report:
     rundir.require_run(folder)
     report = Report(folder)
     params = report.attempt(lambda: load(folder / rundir.PARAMETERS))
+    if (folder / checkpoint.STATE).exists():
+        _checkpoint(report, folder / checkpoint.STATE, params)
     if (folder / archive.NAME).exists():
         _archive(report, params)
         return report
@@ -84,8 +87,9 @@ def _archive(report: Report, params: AnyParameters | None) -> None:
             if run is None:
                 return  # no need to ask whether damaged numbers fit together
             if params:
-                same = parse(file.attrs["params"]) == params
-                report.check(same, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
+                there = parse(file.attrs["params"])
+                fits = there == params or trajectory.is_longer(params, there)
+                report.check(fits, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
             check_contents(run, file, lambda fine, finding: report.check(fine, f"{path}: {finding}"))
         except (OSError, RuntimeError, LookupError) as error:
             report.check(False, str(damaged(path, error)))
@@ -118,4 +122,4 @@ def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int
             if params:
                 shape = file[name].shape[1:]
                 report.check(shape == params.lattice.size, f"{path}: {name} is {shape}, not the lattice")
-    return len(header["segments"])
+    return len(header["segments"] or ())

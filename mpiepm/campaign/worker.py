@@ -127,7 +127,7 @@ def _compile(texts: list[str]) -> tuple[int, str]:
 
 def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
     """One run, unless another process has meanwhile done it or works at it; a failure is kept beside it."""
-    if rundir.is_finished(folder):
+    if rundir.is_finished(folder, parse(text)):
         return FINISHED, ""
     if holder := lock.holder(folder):
         return UNFINISHED, f"in use by {holder}"

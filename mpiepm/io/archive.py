@@ -4,12 +4,14 @@ Records wait in memory; at a checkpoint those of a long run move to a segment of
 segments and memory into ``archive.h5``. A run killed at any moment therefore loses nothing that its newest checkpoint knows of.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
+from mpiepm.core import alive
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
@@ -117,6 +119,29 @@ class Archive:
         """Shape of a record on the whole lattice."""
         return (variable.items or self.domain.shape[0], *entry[1:]) if variable.distributed else entry
 
+    def lengths(self) -> dict[str, int]:
+        """Records of each variable so far, in segments and memory; the same on all ranks."""
+        index = on_root(self.domain.comm, lambda: journal.index(self.folder, len(self.segments)))
+        return {name: sum(shape[0] for _, shape in index.get(name, [])) + len(c) for name, c in self._columns.items()}
+
+    def take_over(self, path: Path, lengths: Mapping[str, int]) -> None:
+        """Record once more what a finished archive holds: of each variable the first records, `lengths` of them."""
+        with h5py.File(path, "r") as file:
+            for name, variable in self.variables.items():
+                if not (number := lengths.get(name, 0)):
+                    continue
+                if not variable.distributed:
+                    records = file[name][:number]
+                    for record in _narrowed(records) if variable.ragged else records:
+                        self.record(name, record)
+                    alive.got_on()
+                    continue
+                for k in range(number):
+                    self.record(name, file[name][k, self._rows(variable)])
+                    alive.got_on()
+                    if self.full:
+                        self.flush()
+
     def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
         """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then.
 
@@ -150,3 +175,9 @@ def _widened(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
         widths = [(0, 0)] * block.ndim
         widths[1] = (0, length - block.shape[1])
         yield np.pad(block, widths, constant_values=np.nan)
+
+
+def _narrowed(records: np.ndarray) -> np.ndarray:
+    """Records of a ragged variable, as long as the longest of these."""
+    there = np.flatnonzero(~np.isnan(records).all(axis=(0, *range(2, records.ndim))))
+    return records[:, : there[-1] + 1 if len(there) else 0]

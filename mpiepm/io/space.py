@@ -182,10 +182,10 @@ def disk_bytes(params: AnyParameters) -> int:
     """Largest need of a run directory.
 
     While it runs: the records so far in the journal, two checkpoints and the one being written. At the end: the journal, the
-    archive that it is joined to, and two checkpoints.
+    archive that it is joined to, two checkpoints, and the state that is kept.
     """
     archive, saved = sum(archive_bytes(params).values()), checkpoint_bytes(params)
-    return archive + max(3 * saved, archive + 2 * saved)
+    return archive + max(3 * saved, archive + (2 + params.output.keep_state) * saved)
 
 
 def check(params: AnyParameters, folder: Path) -> str:

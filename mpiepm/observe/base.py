@@ -55,11 +55,13 @@ class Observer:
     name : section of the checkpoint
     variables : what it records
     schedule : lags (sweeps since the newest origin) at which `sample` is called
+    watches_equilibration : does it keep or record anything before the first origin?
     """
 
     name: str = ""
     variables: tuple[Variable, ...] = ()
     schedule: Schedule = Never()
+    watches_equilibration: bool = False
 
     def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """A phase begins: from an origin to the next, or EQUILIBRATION, or ENDING."""

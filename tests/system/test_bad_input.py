@@ -81,6 +81,16 @@ PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "unknown key": (EPMQ, ["model.temprature=1"], "model.temprature: unknown key; did you mean temperature?"),
     "unknown key, no guess": (EPMQ, ["run.xyzzy=1"], "run.xyzzy: unknown key; known here: seed, equilibrate, origins"),
     "unknown key deep down": (EPMQ, ["output.histogram.bns=3"], "output.histogram.bns: unknown key; did you mean bins?"),
+    "number for two sides": (EPMQ, ["lattice.size=32"],
+                             "lattice.size = 32: must be a list of 2 numbers, such as [32, 32]"),
+    "number for snapshots": (EPMQ, ["output.snapshots=3.0"], "output.snapshots = 3.0: must be a list, such as [3.0]"),
+    "T": (EPMQ, ["T=0.2"], "T: unknown key; did you mean temperature in [model]?"),
+    "T in its section": (EPMQ, ["model.T=0.2"], "model.T: unknown key; did you mean temperature in [model]?"),
+    "L": (EPMQ, ["L=32"], "L: unknown key; did you mean size in [lattice]?"),
+    "N": (EPMQ, ["run.N=32"], "run.N: unknown key; did you mean size in [lattice]?"),
+    "dt": (FERRERO, ["model.dt=0.1"], "model.dt: unknown key; did you mean time_step in [engine]?"),
+    "key without its section": (EPMQ, ["temperature=0.2"], "temperature: unknown key; it belongs to [model]"),
+    "key in another section": (EPMQ, ["output.seed=2"], "output.seed: unknown key; it belongs to [run]"),
     "key of FMB": (EPMQ, ["model.gamma0=1"], "model.gamma0: unknown key; it belongs to model.name = 'ferrero'"),
     "section of FMB": (EPMQ, ["tracers.number=5"], "tracers: unknown key; it belongs to model.name = 'ferrero'"),
     "key of EPM-Q": (FERRERO, ["output.four_point={}"], "output.four_point: unknown key; it belongs to model.name = 'epmq'"),
@@ -150,7 +160,17 @@ COMMANDS = {  # arguments: what is said
     "run epmq.toml --out epmq --resume": "--resume: epmq holds a run with other parameters: lattice.size is",
     "run ferrero.toml --out epmq --resume": "--resume: epmq holds a run with other parameters: ",
     "run --out empty --resume": "--resume: empty holds no run, and no parameter file was given",
-    "run --out epmq --resume --set run.seed=2": "--set run.seed=2: needs a parameter file",
+    "run --out epmq --resume --set run.seed=2":
+        "--resume: epmq holds a run with other parameters: run.seed is 1 there and 2 here",
+    "run --out epmq --set run.seed=2": "--set run.seed=2: needs a parameter file, or --resume",
+    "run --out epmq --resume --set run.origins=99": "epmq: the finished run cannot be made longer: it kept no state.h5",
+    "run --out empty --resume --set run.seed=2": "empty: holds no run",
+    "run epmq.toml --set model.temperature 0.2":
+        "--set model.temperature: must be section.key=value, such as model.temperature=0.02",
+    "analyze epmq": "invalid choice: 'analyze'; did you mean analyse? See mpiepm --help",
+    "epmq.toml": "invalid choice: 'epmq.toml'; did you mean mpiepm run epmq.toml? See mpiepm --help",
+    "campaign stauts epmq.toml": "invalid choice: 'stauts'; did you mean status? See mpiepm campaign --help",
+    "figure empty": "empty/archive.h5: no such file",
     "run --out torn_parameters --resume": "torn_parameters/params.toml: not valid TOML",
     "run --out no_parameters --resume": "no_parameters/params.toml: cannot be read: No such file or directory",
     "run epmq.toml --resume --overwrite --out epmq": "--overwrite: not allowed with argument --resume; see",
@@ -179,7 +199,7 @@ COMMANDS = {  # arguments: what is said
     "figure overview ferrero": "ferrero: is a run of model 'ferrero', which has no origins",
     "figure overview epmq --out picture.xyz": "--out picture.xyz: must end in .png, .pdf, .svg",
     "figure overview epmq --out absent/a.png": "--out absent/a.png: cannot be written: No such file or directory",
-    "figure overwiev epmq": "invalid choice: 'overwiev'",
+    "figure overwiev epmq": "invalid choice: 'overwiev'; did you mean overview? See mpiepm figure --help",
     "info absent": "absent: no such directory",
     "info empty": "empty: holds no run",
     "info text": "text: is not a directory",
@@ -367,4 +387,5 @@ def test_every_rank_ends_with_code_2_and_one_speaks(
     done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment, cwd=place)
     assert done.stdout.splitlines() == ["code 2"] * 2, done.stderr
     assert done.stderr.count("mpiepm: ") == done.stderr.count(expected) == 1, done.stderr
+    assert done.stderr.startswith("mpiepm: "), done.stderr  # before what the launcher says
     assert listing(place) == before

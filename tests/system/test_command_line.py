@@ -1,5 +1,6 @@
 """The program as its user sees it: run, resume, analyse, figure, info, validate."""
 
+import os
 import re
 import subprocess
 import sys
@@ -237,6 +238,26 @@ def test_too_many_ranks(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "lattice.size = [64, 5], engine.name = 'sweep': 4 ranks are too many, must be at most 3" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("--help", 0), ("run --help", 0), ("info", 0), ("info run", 0), ("verify run absent", 2), ("verify run damaged run", 1)],
+)
+def test_a_reader_may_leave(finished: Path, environment: dict[str, str], command: str, code: int) -> None:
+    """As ``head`` does: no traceback, and the exit code of all the work."""
+    if not (finished / "damaged").exists():
+        (finished / "damaged").mkdir()
+        (finished / "damaged" / "params.toml").write_text("[model")
+    reader, writer = os.pipe()
+    os.close(reader)  # it has left before the first line
+    line = [sys.executable, "-m", "mpiepm", *command.split()]
+    done = subprocess.run(
+        line, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=100, env=environment, cwd=finished
+    )
+    os.close(writer)
+    assert done.returncode == code
+    assert done.stderr.count("\n") == (code == 2), done.stderr
 
 
 def test_an_exception_on_one_rank_ends_all(finished: Path, environment: dict[str, str], tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def chain(folder: Path, params: AnyParameters, undisturbed: Whole, choose: rando
     _, status = os.waitpid(forked(folder, params), 0)
     assert status == 0, folder.with_suffix(".stderr").read_text()
     assert contents(folder / "archive.h5") == undisturbed.datasets
-    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
     return kills
 
 
