@@ -119,7 +119,7 @@ def _collect(folder: Path, file: h5py.File) -> Run:
 
 
 def _read_unfinished(folder: Path) -> Run:
-    found = unfinished.progress(folder)
+    found = unfinished.recorded(folder)
     data, dims = of_segments(found.segments, found.constants)
     data, complete = first_origins(data, dims)
     if isinstance(found.params, FerreroParameters):

@@ -14,7 +14,7 @@ from mpiepm.io import checkpoint, journal, rundir
 
 
 @dataclass(frozen=True)
-class Progress:
+class Recorded:
     """A run as its newest sound checkpoint knows it.
 
     Attributes
@@ -43,7 +43,7 @@ def exists(folder: Path) -> bool:
         return False
 
 
-def progress(folder: Path) -> Progress:
+def recorded(folder: Path) -> Recorded:
     """The state of an unfinished run. Later records are in the memory of the process that runs it, and not to be had.
 
     Raises
@@ -60,4 +60,4 @@ def progress(folder: Path) -> Progress:
     constants = {name: np.array(values) for name, values in header["constants"].items()}
     segments = tuple(journal.segment(folder, number) for number in range(len(header["segments"])))
     time = state["origin_time"] + state["time"]
-    return Progress(params, path, header["history"], segments, constants, state["events"], time, phases["origin"])
+    return Recorded(params, path, header["history"], segments, constants, state["events"], time, phases["origin"])

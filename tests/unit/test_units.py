@@ -17,7 +17,7 @@ from mpiepm.analysis.stationary import StationaryPoint
 from mpiepm.core.params import parse
 from mpiepm.core.units import units
 
-DATA = Path(__file__).parent.parent / "data" / "archive2"
+DATA = Path(__file__).parent.parent / "data" / "archive3"
 SCALES = {"sweep": 2.0, "tau": 2.0, "sigma_c": 3.0, "sigma_Y": 3.0, "mu": 3.0, "site": 1.0, "event": 1.0, "1": 1.0}
 # sizes in sites and S(q) at wave numbers of the lattice cannot be scaled, nor quantities that a model has no scale for
 NOT_SCALED = ("second_moment_length", "xi4", "displacement_")
