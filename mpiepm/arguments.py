@@ -106,8 +106,9 @@ def parser() -> argparse.ArgumentParser:
         "code 1 if any comparison fails. With --quick 80 s; without, the nine temperatures of Ozawa & Biroli at L = 64, an "
         "hour.",
     )  # fmt: skip
-    validate.add_argument("--quick", action="store_true", help="small lattices, two temperatures")
+    validate.add_argument("--quick", action="store_true", help="small lattices, three temperatures: 0.2, 0.1, 0.06")
     validate.add_argument("--seed", type=int, default=1, help="of all runs (default: 1)")
+    validate.add_argument("temperatures", type=float, nargs="*", metavar="T", help="only the comparisons at these temperatures")
 
     theory = commands.add_parser(
         "theory", help="the mean-field theory: alpha, sigma_bar, yield rates, barriers",

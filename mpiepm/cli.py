@@ -132,10 +132,14 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
 
     if not 0 <= arguments.seed < 2**63:
         raise ParameterError(f"--seed {arguments.seed}: must be at least 0 and below 2**63")
+    known = validation.temperatures(quick=arguments.quick)
+    for temperature in arguments.temperatures:
+        if temperature not in known:
+            raise ParameterError(f"T = {temperature:g}: must be one of {', '.join(f'{value:g}' for value in known)}")
     if comm.rank == 0:
         print(validation.HEADER, flush=True)
     failed = 0
-    for row in validation.rows(quick=arguments.quick, seed=arguments.seed):
+    for row in validation.rows(quick=arguments.quick, seed=arguments.seed, only=arguments.temperatures):
         failed += not row.passed
         if comm.rank == 0:
             print(row, flush=True)

@@ -2,7 +2,8 @@
 
 import json
 import math
-import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
-from mpiepm.io.archive import NAME, Archive
+from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
 from mpiepm.progress import Progress
 from mpiepm.pulse import Pulse
+from mpiepm.status import Status
 
 EQUILIBRATION_STOPS = LogSpaced(0.1, 16)  # when the run asks whether it is over: not a matter of what is observed
 
@@ -142,22 +144,29 @@ class Simulation:
             return state.time >= self.engine.boundary(self.spacing)
         return self.persistence is not None and self.persistence.current < (run.stop_persistence or 0.0)
 
-    def advance(self, until: float) -> None:
-        """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
-        state = self.state
-        for events in self.engine.advance(state, until):
-            for observer in self.observers:
-                observer.receive(events)
-            alive.got_to(state.origin_time + state.time, state.events)
+    def advance(self, until: float, over: Callable[[], bool] = lambda: False) -> bool:
+        """Bring the state to `until`, a boundary of the engine; the observers receive the events.
 
-    def step(self, horizon: float, record: Record) -> None:
+        `over` is asked after every batch of events; if it says so the state stops short of `until`, and the answer is False.
+        """
+        state = self.state
+        with closing(self.engine.advance(state, until)) as batches:
+            for events in batches:
+                for observer in self.observers:
+                    observer.receive(events)
+                alive.got_to(state.origin_time + state.time, state.events)
+                if over() and state.time < until:
+                    return False
+        return True
+
+    def step(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
         """`to_stop`, and the phase may end there."""
-        self.to_stop(horizon, record)
+        self.to_stop(horizon, record, over)
         if self.phase_is_over():
             self.end_phase(record)
 
-    def to_stop(self, horizon: float, record: Record) -> None:
-        """To the next stop, or to `horizon` if that comes first; at a stop the observers look."""
+    def to_stop(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
+        """To the next stop, where the observers look; or to `horizon`, or until `over` says so."""
         state = self.state
         if not self.phases.begun:
             self.phases.begun = True
@@ -165,9 +174,10 @@ class Simulation:
                 observer.begin_phase(state, self.origin, record)
         since, stop = state.time, self.next_stop()
         if self.engine.boundary(horizon) < stop:
-            self.advance(self.engine.boundary(horizon))
+            self.advance(self.engine.boundary(horizon), over)
             return
-        self.advance(stop)
+        if not self.advance(stop, over):
+            return
         for observer in self.observers:
             for lag in due(observer.schedule, since, state.time):
                 observer.sample(state, lag, record)
@@ -207,11 +217,13 @@ class Simulation:
 
 
 def run(
-    domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False, limits: Limits | None = None
-) -> bool:
+    domain: Domain, params: AnyParameters, folder: Path, *,
+    resume: bool, quiet: bool = False, limits: Limits | None = None, progress: Progress | None = None,
+) -> bool:  # fmt: skip
     """Run in the directory `folder` to the end, from its newest sound checkpoint if `resume` finds one. Collective.
 
-    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint.
+    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint. What it does is told by
+    `progress`, or by one that is `quiet` or not.
 
     The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_activity`).
 
@@ -223,32 +235,43 @@ def run(
     """
     limits = limits or Limits()
     forget_memory()
-    with lock.held(folder, domain.comm) as held:
+    with ExitStack() as stack:
+        held = stack.enter_context(lock.held(folder, domain.comm))
+        if progress is None:
+            progress = stack.enter_context(Progress(folder / rundir.LOG, active=domain.rank == 0, quiet=quiet))
+        newest: Path | None = None
+        faults: list[str] = []
         longer = resume and rundir.has_archive(folder, domain)
-        newest, faults = checkpoint.newest_sound(folder, domain, params) if resume and not longer else (None, [])
+        if resume:
+            progress.phase("checking the checkpoints")
         if longer:
             newest = checkpoint.sound_state(folder, domain, params)
+        elif resume:
+            newest, faults = checkpoint.newest_sound(folder, domain, params)
+        progress.phase("building the kernel's tables and the state")
         simulation = Simulation(domain, params)
         header = _restore(simulation, newest) if newest else {"history": [], "segments": []}
         history = header["history"]
         variables = [variable for observer in simulation.observers for variable in observer.variables]
         archive = Archive(folder, domain, variables, [] if longer else header["segments"], units(params))
         if longer:
+            progress.phase("reading the archive")
             _reopen(simulation, archive, folder, header)
         history.append(stretch(domain.comm))
-        progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
+        shape, events = domain.shape, simulation.state.events
+        progress.say(f"start: lattice {shape[0]} x {shape[1]}, {domain.size} ranks, {events} events so far")
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
         for difference in trajectory.differences(parse(header["params"]), params) if newest else ():
             progress.say(f"parameter changed since the checkpoint: {difference}")
-        pulse = Pulse(limits)
+        progress.follow(Status(simulation))
+        pulse = Pulse(domain, limits)
         _end_phase(simulation, archive, folder, history, pulse)  # state.h5 is the end of one
         while not simulation.finished:
-            before, clock = simulation.state.time, time.monotonic()
-            simulation.to_stop(before + pulse.pace, archive.record)
+            pulse.begin()
+            simulation.to_stop(math.inf, archive.record, pulse.over)
             _end_phase(simulation, archive, folder, history, pulse)
-            reason = pulse.agree(domain, simulation.state.time - before, time.monotonic() - clock)
-            progress.update()
+            reason = pulse.agree()
             if held:
                 held.check()
             saving = not simulation.finished and (reason or pulse.unsaved >= 60 * params.output.checkpoint_minutes)
@@ -266,11 +289,12 @@ def run(
                 pulse.saved()
                 progress.say("checkpoint written")
                 if reason:
-                    progress.stop(reason)
+                    progress.unfinished(reason, simulation.state.events)
                     return False
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
+        progress.phase("writing the archive")
         _finish(simulation, archive, folder, history)
-        progress.finish()
+        progress.say(f"finished: {simulation.state.events} events since the start, equilibration included")
     return True
 
 
@@ -302,7 +326,7 @@ def _end_phase(simulation: Simulation, archive: Archive, folder: Path, history: 
 def _reopen(simulation: Simulation, archive: Archive, folder: Path, header: dict[str, Any]) -> None:
     """Make a finished run an unfinished one: its archive becomes a journal and a checkpoint, and only then is removed."""
     _tidy(simulation.domain, folder)
-    archive.take_over(folder / NAME, header["lengths"])
+    archive.take_over(header["lengths"])
     _save(simulation, archive, folder, header["history"])
     rundir.drop_archive(folder, simulation.domain)
 

@@ -62,14 +62,22 @@ def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> i
 
 def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> bool:
     """Begin or resume a run in its directory, which is prepared and held: is it finished? Collective; see `simulation.run`."""
+    from numba.core.event import install_listener
+
     from mpiepm import simulation
+    from mpiepm.core import compiling
+    from mpiepm.progress import Progress
     from mpiepm.warmup import compile_in_turn
 
     params = parse(job.text)
-    compile_in_turn(comm, params)
-    domain = slabs(params, comm)
-    with watchdog.watching(domain, job.folder, job.patience):
-        return simulation.run(domain, params, job.folder, resume=job.resume, quiet=quiet, limits=limits)
+    telling = Progress(job.folder / rundir.LOG, active=comm.rank == 0, quiet=quiet)
+    with telling as progress, install_listener(compiling.EVENT, compiling.Passes()):
+        if comm.size > 1:
+            progress.phase("loading or compiling the program")
+            compile_in_turn(comm, params)
+        domain = slabs(params, comm)
+        with watchdog.watching(domain, job.folder, job.patience):
+            return simulation.run(domain, params, job.folder, resume=job.resume, progress=progress, limits=limits)
 
 
 def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> Job:

@@ -1,7 +1,9 @@
 """Archives, read: finished runs, grouped into ensembles of trajectories that differ in nothing but their seed."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,8 @@ import h5py
 import numpy as np
 
 from mpiepm.core.params import ParameterError, parse
-from mpiepm.io.archive import NAME, READABLE
-from mpiepm.io.opening import compare, open_file
+from mpiepm.io import crc, opening
+from mpiepm.io.archive import NAME, SCHEMA
 
 _SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
 _FREE = ("run.seed", "run.origins", "output.checkpoint_minutes", "output.snapshots", "output.snapshot_origins",
@@ -24,6 +26,7 @@ _REQUIRED = {
     "epmq": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "persistence/lag", "persistence/value"),
     "ferrero": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "series/activity"),
 }
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)  # what h5py raises on damaged files
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +87,9 @@ class Ensemble:
         return float(self.params["model"]["temperature"])
 
 
-def open_archive(folder: Path) -> h5py.File:
-    """The archive of a run directory, for reading.
+@contextmanager
+def open_archive(folder: Path) -> Iterator[h5py.File]:
+    """The archive of a run directory, for reading; what HDF5 cannot read in there is damaged.
 
     Raises
     ------
@@ -94,7 +98,13 @@ def open_archive(folder: Path) -> h5py.File:
     path = _archive(folder)
     if path != folder and not path.exists():
         raise ParameterError(f"{path}: no such file; has the run finished?")
-    return open_file(path, "archive", READABLE)
+    with opening.open_archive(path, SCHEMA) as file:
+        try:
+            yield file
+        except ParameterError:
+            raise
+        except _UNREADABLE as error:
+            raise opening.damaged(path, error) from None
 
 
 def _archive(folder: Path) -> Path:
@@ -105,20 +115,16 @@ def _archive(folder: Path) -> Path:
 
 
 def read(folder: Path) -> Run:
-    """All but the fields and the trajectories of a finished run, compared with their checksums.
+    """All but the fields and the trajectories of a finished run; a warning if one differs from its checksum.
+
+    Only what has a checksum is ours: datasets that others have added are left alone.
 
     Raises
     ------
     ParameterError : if there is no archive, or it is damaged or incomplete
     """
     with open_archive(folder) as file:
-        try:
-            run = _collect(folder, file)
-            compare(_archive(folder), list(run.data))
-        except ParameterError:
-            raise
-        except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-            raise ParameterError(f"{_archive(folder)}: damaged: {error}") from None
+        run = _collect(folder, file)
     model = run.params["model"]["name"]
     if missing := [name for name in _REQUIRED[model] if name not in run.data]:
         raise ParameterError(f"{_archive(folder)}: damaged: lacks {', '.join(missing)}")
@@ -128,19 +134,30 @@ def read(folder: Path) -> Run:
 def _collect(folder: Path, file: h5py.File) -> Run:
     data: dict[str, np.ndarray] = {}
     dims: dict[str, tuple[str, ...]] = {}
+    differing: list[str] = []
 
     def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and "units" in item.attrs:
-            scales = [name if item.is_scale else next(iter(d.values())).name for d in item.dims]
+        if isinstance(item, h5py.Dataset) and crc.ATTRIBUTE in item.attrs:
+            scales = [name if item.is_scale else item.dims[k][0].name for k in range(item.ndim)]
             dims[name] = tuple(scale.rpartition("/")[2] for scale in scales)
             if not {"x", "tracer"} & set(dims[name]):
                 data[name] = item[()]
+                if crc.of_bytes(data[name]) != crc.stored(item):
+                    differing.append(name)
 
     file.visititems(collect)
+    _warn(_archive(folder), differing)
     params = parse(file.attrs["params"], source=f"{file.filename}: params").model_dump(mode="json", exclude_none=True)
     history = json.loads(file.attrs["provenance"])
     events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
     return Run(folder, params, history, file.attrs["status"], events, data, dims)
+
+
+def _warn(path: Path, differing: Sequence[str]) -> None:
+    """One line if datasets are not what was written."""
+    if differing:
+        text = f"{', '.join(differing)}: not what was written; take a copy of the file, or see what mpiepm verify says"
+        print(f"mpiepm: warning: {path}: {text}", file=sys.stderr, flush=True)
 
 
 def first_event_map(folder: Path, origin: int) -> np.ndarray:
@@ -153,10 +170,12 @@ def first_event_map(folder: Path, origin: int) -> np.ndarray:
 
 
 def tracer_positions(run: Run, number: int) -> np.ndarray:
-    """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants, compared with their checksum."""
+    """Unwrapped positions of the first tracers (frame, tracer, 2), lattice constants; a warning like that of `read`."""
     with open_archive(run.folder) as file:
-        compare(_archive(run.folder), ["tracers/position"])
-        values: np.ndarray = file["tracers/position"][:, : max(number, 1)]
+        positions = file["tracers/position"]
+        if crc.of_dataset(positions) != crc.stored(positions):
+            _warn(_archive(run.folder), [positions.name[1:]])
+        values: np.ndarray = positions[:, : max(number, 1)]
         return values
 
 

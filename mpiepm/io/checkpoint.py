@@ -21,10 +21,10 @@ from mpiepm.core import trajectory
 from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
-from mpiepm.io import archive, hdf5
+from mpiepm.io import hdf5, journal
+from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
-from mpiepm.io.hdf5 import Dataset
-from mpiepm.io.opening import open_file, seal_of
+from mpiepm.io.opening import open_sealed, seal_of
 
 SCHEMA = "mpiepm checkpoint 3"
 READABLE = (SCHEMA,)
@@ -80,14 +80,12 @@ def write_file(path: Path, domain: Domain, parts: dict[str, Saveable], header: d
         scalars[name], fields = part.save()
         shares = getattr(part, "shares", {})
         for key, slab in fields.items():
-            width = slab.shape[1]
             rows, columns = ("x" if key not in shares else f"{name}_{key}_row"), f"{name}_{key}_column"
-            dims = (f"{name}_{key}_one", rows, "y" if width == domain.shape[1] else columns)
-            contents[f"{name}/{key}"] = Dataset(
-                dims, slabs=[slab], dtype=slab.dtype.str, width=width, items=shares.get(key, 0)
-            )
+            dims = (f"{name}_{key}_one", rows, "y" if slab.shape[1] == domain.shape[1] else columns)
+            items = shares.get(key, 0)
+            contents[f"{name}/{key}"] = of_slabs(dims, [slab], items or domain.shape[0], items=items)
     text = json.dumps({"header": header, "parts": scalars})
-    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text})
+    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
 
 
 def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[Path | None, list[str]]:
@@ -105,7 +103,7 @@ def _newest_sound(folder: Path, params: AnyParameters) -> tuple[Path | None, lis
     for path in resumable(folder):
         try:
             _check(path, params)
-            archive.check_journal(folder, read_header(path)["segments"])
+            journal.check(folder, read_header(path)["segments"])
         except ParameterError as error:
             faults.append(str(error))
             continue
@@ -170,7 +168,7 @@ def read_parts(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _scalars(path: Path) -> dict[str, Any]:
-    with open_file(path, "checkpoint", READABLE) as file:
+    with open_sealed(path, "checkpoint", READABLE) as file:
         try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result

@@ -96,7 +96,7 @@ def together(domain: "Domain", path: Path, wanted: int = 0) -> Iterator[None]:
     fault = ""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         fault = f"{reason} ({numbers(path.parent, wanted)})"
     faults = domain.comm.allgather(fault)

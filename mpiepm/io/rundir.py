@@ -12,7 +12,7 @@ from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
-from mpiepm.io import archive, checkpoint, lock
+from mpiepm.io import archive, checkpoint, journal, lock
 from mpiepm.io.disk import NO_ROOM, numbers, sync, together, write_text
 
 PARAMETERS = "params.toml"
@@ -29,8 +29,8 @@ def _found(folder: Path) -> list[Path]:
     """Everything in the directory that has a name that we use."""
     if not folder.is_dir():
         return []
-    journal = archive.journal(folder)
-    inside = journal.iterdir() if journal.is_dir() and not journal.is_symlink() else ()
+    segments = journal.folder_of(folder)
+    inside = segments.iterdir() if segments.is_dir() and not segments.is_symlink() else ()
     return [path for path in (*folder.iterdir(), *inside) if _NAMES.fullmatch(path.relative_to(folder).as_posix())]
 
 
@@ -79,9 +79,9 @@ def _run_files(folder: Path) -> list[Path]:
     ------
     ParameterError : if a file of somebody else stands where a run would write
     """
-    journal = archive.journal(folder)
-    if journal.is_symlink() or (journal.exists() and not journal.is_dir()):
-        raise _in_the_way(journal, "no folder of mpiepm")
+    segments = journal.folder_of(folder)
+    if segments.is_symlink() or (segments.exists() and not segments.is_dir()):
+        raise _in_the_way(segments, "no folder of mpiepm")
     found = _found(folder)
     ours = [path for path in found if _is_ours(path)]
     run = any(path.suffix == ".h5" for path in ours)
@@ -145,7 +145,7 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
             for path in found:
                 if used or path.suffix == ".partial":
                     path.unlink()
-            archive.remove_journal(folder)
+            journal.remove(folder)
         except OSError as error:
             raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
         _write(folder / PARAMETERS, params.to_toml())
@@ -267,7 +267,7 @@ def tidy(folder: Path) -> None:
     """Remove what a finished run no longer needs: its checkpoints and its journal."""
     for path in checkpoint.existing(folder):
         path.unlink(missing_ok=True)
-    archive.remove_journal(folder)
+    journal.remove(folder)
 
 
 def drop_archive(folder: Path, domain: Domain) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import kill, wait_for
+from processes import CAP, kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.toml").write_text(PARAMS)
     for name, overrides in {"run": [], **ENGINES}.items():
         command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / name)]
-        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=200)
+        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=CAP)
     return folder
 
 
@@ -190,25 +190,24 @@ def test_auto_says_what_it_chose_and_why(finished: Path, mpiepm: Run, tmp_path: 
         assert re.search(r"engine (event|split|sweep): seconds per sweep at \S+ events per sweep: event .*, sweep", text)
 
 
-def test_validate(mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
-    program = (
-        "import sys\n"
+def test_validate(mpiepm: Run, environment: dict[str, str]) -> None:
+    """The engines against each other on two ranks; and against closed forms, of which a wrong one is noticed."""
+    done = mpiepm(2, "validate", "--quick", "0.1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "all passed"
+    assert sum(line.endswith("  pass") for line in lines) == 2 * 7
+    wrong = (
         "from mpiepm import cli, validation\n"
-        "def rows(*, quick, seed):\n"
-        "    yield from validation.without_elasticity('event', 0.3, 12, 5, seed)\n"
-        "    if not quick: yield validation.Row('case', 'x', validation.Estimate(1.0, 0.1), validation.Estimate(2.0, 0.1))\n"
-        "validation.rows = rows\n"
-        "cli.main(['validate', *sys.argv[1:]])\n"
+        "exact = validation.noninteracting.inverse_yield_rate\n"
+        "validation.noninteracting.inverse_yield_rate = lambda temperature: 1.2 * exact(temperature)\n"
+        "cli.main(['validate', '--quick', '0.2'])\n"
     )
-    for arguments, code, last in ((["--quick"], 0, "all passed"), ([], 1, "1 failed")):
-        command = ["mpirun", "-n", "2", sys.executable, "-c", program, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        lines = done.stdout.splitlines()
-        assert lines[-1] == last
-        assert len(lines) == 7 + code
-        assert sum(line.endswith("FAIL") for line in lines) == code
+    done = subprocess.run([sys.executable, "-c", wrong], capture_output=True, text=True, timeout=CAP, env=environment)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.splitlines()[-1] == "3 failed"
+    assert [line.split(",")[0] for line in done.stdout.splitlines() if line.endswith("  FAIL")] == ["event", "sweep", "split"]
 
 
 def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, tmp_path: Path) -> None:
@@ -274,7 +273,7 @@ def test_an_exception_on_one_rank_ends_all(finished: Path, environment: dict[str
         f"cli.main(['run', {str(finished / 'params.toml')!r}, '--out', {str(tmp_path / 'run')!r}])\n"
     )
     command = ["mpirun", "-n", "2", sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
     assert done.returncode not in (0, 2)
     assert "rank 1 of 2 failed" in done.stderr
     assert "on purpose" in done.stderr

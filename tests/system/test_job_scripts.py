@@ -1,13 +1,13 @@
 """The job scripts of slurm/ without Slurm: what they make of a signal at any time, of lists and launchers."""
 
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from processes import wait_for
+from processes import CAP, wait_for
 
 from mpiepm.core.params import from_values
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def make_run(folder: Path, seed: int) -> None:
     """A directory with parameters, of a run that takes some seconds."""
     folder.mkdir()
-    run = {"equilibrate": {"events_per_site": 3}, "origins": 40, "seed": seed}
+    run = {"equilibrate": {"events_per_site": 3}, "origins": 400, "seed": seed}
     values = {"model": {"temperature": 0.1}, "lattice": {"size": [32, 32]}, "engine": {"name": "event"}, "run": run}
     (folder / "params.toml").write_text(from_values(values).to_toml())
 
@@ -45,20 +45,30 @@ def stand_in(folder: Path, **programs: str) -> str:
     return str(folder)
 
 
-# A run that takes a second, whatever it is told
-DEAF = 'trap "" USR1; while [ "$1" != --out ]; do shift; done; touch "$2/begun"; sleep 1; touch "$2/archive.h5"'
+# A run that ends when there is a file "end" beside its directory, whatever it is told
+DEAF = """
+trap "" USR1; while [ "$1" != --out ]; do shift; done
+touch "$2/begun"; until [ -e "$2/../end" ]; do sleep 0.05; done; touch "$2/archive.h5"
+"""
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.6, 4.0])
-def test_packed_runs_that_are_told_to_stop(seconds: float, environment: dict[str, str], tmp_path: Path) -> None:
-    """Some not begun, some just starting, or all on their way: they are to be resumed, none has failed."""
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Has this process a handler for the signal?"""
+    mask = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(mask and int(mask[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("begun", [0, 1, 2])
+def test_packed_runs_that_are_told_to_stop(begun: int, environment: dict[str, str], tmp_path: Path) -> None:
+    """None begun, some just starting, or all that there is room for on their way: they are to be resumed, none has failed."""
     folders = [tmp_path / str(seed) for seed in (1, 2, 3)]
     for seed, folder in enumerate(folders, 1):
         make_run(folder, seed)
     process = start("packed", environment, tmp_path, "".join(f"{folder}\n" for folder in folders))
-    time.sleep(seconds)
+    wait_for(lambda: catches(process.pid, signal.SIGUSR1), process)
+    wait_for(lambda: len([log for log in tmp_path.rglob("run.log") if " start: " in log.read_text()]) >= begun, process)
     process.send_signal(signal.SIGUSR1)
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=CAP)
     assert process.returncode == 75, told
     assert "unfinished after" in told
     assert not any(tmp_path.rglob("failed.txt"))
@@ -84,7 +94,8 @@ def test_lists_of_packed_runs(runs: int, code: int, rest: str, environment: dict
     process = start("packed", environment, tmp_path, lines, MPIEPM_BIN=stand_in(tmp_path / "bin", mpiepm=DEAF))
     wait_for(lambda: len(list(tmp_path.rglob("begun"))) == 2, process)
     process.send_signal(signal.SIGUSR1)
-    told, _ = process.communicate(timeout=60)
+    (tmp_path / "end").touch()
+    told, _ = process.communicate(timeout=CAP)
     assert process.returncode == code, told
     assert len(list(tmp_path.rglob("archive.h5"))) == 2
 
@@ -95,7 +106,7 @@ def test_a_job_is_told_to_stop_before_it_begins_a_run(script: str, environment: 
     programs = stand_in(tmp_path / "bin", mpiepm=DEAF, mpirun="shift; $*", module="kill -USR1 $PPID")
     job = {"MPIEPM_BIN": programs, "PATH": f"{programs}:{environment['PATH']}", "MODULES": "mpi", "OUT": f"{tmp_path}/0"}
     process = start(script, environment, tmp_path, f"{tmp_path}/0\n", SLURM_ARRAY_TASK_ID="1", SLURM_ARRAY_JOB_ID="1", **job)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=CAP)
     assert process.returncode == 75, told
     assert not (tmp_path / "0").exists()
 
@@ -105,9 +116,10 @@ def test_packed_runs_of_several_ranks(launcher: str, asked: str, environment: di
     """The launcher starts them, as in the other scripts."""
     program = launcher.split()[0]
     once = {program: f"echo {program} $*; while [ $1 != mpiepm ]; do shift; done; $*"}
+    (tmp_path / "end").touch()
     job = {"MPIEPM_BIN": stand_in(tmp_path / "bin", mpiepm=DEAF, **once), "LAUNCHER": launcher, "RANKS": "2"}
     process = start("packed", environment, tmp_path, f"{tmp_path}/a\n\n{tmp_path}/b\n", **job)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=CAP)
     assert process.returncode == 0, told
     assert told.count(f"{program} {asked} mpiepm run --out {tmp_path}/") == 2
     assert len(list(tmp_path.rglob("archive.h5"))) == 2
@@ -115,6 +127,6 @@ def test_packed_runs_of_several_ranks(launcher: str, asked: str, environment: di
 
 @pytest.mark.parametrize("ranks", ["3", "0", "two"])
 def test_no_room_for_a_packed_run(ranks: str, environment: dict[str, str], tmp_path: Path) -> None:
-    told, _ = (process := start("packed", environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=60)
+    told, _ = (process := start("packed", environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=CAP)
     assert (process.returncode, told) == (2, f"RANKS={ranks}: must be at least 1 and at most 2, the tasks of this job\n")
     assert not (tmp_path / "a").exists()

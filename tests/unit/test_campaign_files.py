@@ -499,11 +499,11 @@ def test_packed_runs_are_on_one_node(tmp_path: Path) -> None:
     assert {(batch.cores, batch.memory // batch.request.memory) for batch in wanted} == {(2, 1)}  # no room for two of them
 
 
-def test_what_a_run_cost_is_known_of_old_archives_too() -> None:
-    """But not its memory, which they do not tell."""
-    actual = actual_cost(ROOT / "tests" / "data" / "archive1" / "epmq")
-    assert actual["memory"] is None
-    assert actual["archive"] == (ROOT / "tests" / "data" / "archive1" / "epmq" / "archive.h5").stat().st_size
+def test_what_a_run_cost_is_in_its_archive() -> None:
+    folder = ROOT / "tests" / "data" / "archive3" / "epmq"
+    actual = actual_cost(folder)
+    assert actual["memory"] > 0
+    assert actual["archive"] == (folder / "archive.h5").stat().st_size
 
 
 def test_predicted_events_are_those_of_the_paper() -> None:

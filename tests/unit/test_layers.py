@@ -11,8 +11,8 @@ FLOORS = [
     "cli",
 ]
 ROOMS = {
-    "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "warmup": "simulation", "guard": "simulation",
-    "watchdog": "simulation", "launch": "cli", "arguments": "cli", "__main__": "cli", "__init__": "core",
+    "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "status": "simulation", "warmup": "simulation",
+    "guard": "simulation", "watchdog": "simulation", "launch": "cli", "arguments": "cli", "__main__": "cli", "__init__": "core",
 }
 KNOW_MPI = {"grid", "io", "cli", "warmup"}
 THEORY_IMPORTS = {"core", "theory"}

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from processes import slowness
 from test_campaign_files import FILE
 
 from mpiepm.campaign import command, failures, queue
@@ -20,7 +21,7 @@ SCONTROL = "echo MaxArraySize = 4"
 SBATCH = """
 for word; do case $word in --job-name=*) name=${word#*=} ;; --array=1-*) tasks=${word#--array=1-} ;; esac; done
 number=$(($(cut -d "|" -f 2 jobs | uniq | wc -l) + 1))
-[ ! -e slow ] || exec sleep 60
+[ ! -e slow ] || exec sleep 1200
 [ ! -e refuse-${name##*-} ] || { printf "sbatch: error: no\\nsbatch: error: not now\\n" >&2; exit 1; }
 for task in $(seq ${tasks:-0}); do echo "${number}_$task|$name|PENDING|None"; done >> jobs
 [ "$tasks" ] || echo "$number|$name|PENDING|None" >> jobs
@@ -124,11 +125,11 @@ def test_nothing_is_begun_without_slurm(slurm: Path, tmp_path: Path) -> None:
 
 
 def test_slurm_takes_too_long(slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "TIMEOUT", 0.5)
+    monkeypatch.setattr(queue, "TIMEOUT", 0.5 * slowness())
     (slurm / "slow").touch()
-    with pytest.raises(ParameterError, match=r"^Slurm does not answer: sbatch took more than 0.5 s$"):
+    with pytest.raises(ParameterError, match=r"^Slurm does not answer: sbatch took more than \S+ s$"):
         perform(tmp_path)
     assert lists(tmp_path) == ["0001.list"]  # the job may still come
-    (slurm / "scontrol").write_text("#!/bin/bash\nexec /bin/sleep 60\n")
-    with pytest.raises(ParameterError, match=r"^Slurm does not answer: scontrol took more than 0.5 s$"):
+    (slurm / "scontrol").write_text("#!/bin/bash\nexec /bin/sleep 1200\n")
+    with pytest.raises(ParameterError, match=r"^Slurm does not answer: scontrol took more than \S+ s$"):
         perform(tmp_path)
