@@ -21,7 +21,7 @@ from mpiepm.engine.layout import advised_ranks
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
-from mpiepm.io.archive import NAME, Archive
+from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
@@ -348,7 +348,7 @@ def _end_phase(simulation: Simulation, archive: Archive, folder: Path, history: 
 def _reopen(simulation: Simulation, archive: Archive, folder: Path, header: dict[str, Any]) -> None:
     """Make a finished run an unfinished one: its archive becomes a journal and a checkpoint, and only then is removed."""
     _tidy(simulation.domain, folder)
-    archive.take_over(folder / NAME, header["lengths"])
+    archive.take_over(header["lengths"])
     _save(simulation, archive, folder, header["history"])
     rundir.drop_archive(folder, simulation.domain)
 

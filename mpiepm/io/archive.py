@@ -12,13 +12,15 @@ import h5py
 import numpy as np
 
 from mpiepm.core import alive
+from mpiepm.core.params import ParameterError
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
-from mpiepm.io import hdf5, journal
+from mpiepm.io import crc, hdf5, journal
 from mpiepm.io.columns import Column, Ragged, Slabs
 from mpiepm.io.dataset import Dataset, of_array
 from mpiepm.io.disk import sync, together
+from mpiepm.io.opening import damaged, open_archive
 from mpiepm.observe.base import Variable
 
 SCHEMA = "mpiepm archive 3"
@@ -112,25 +114,26 @@ class Archive:
         dtype = np.dtype(variable.dtype).str
         return Dataset(dims, (length, *entry), dtype, source, labels, variable.distributed, variable.items)
 
-    def _rows(self, variable: Variable) -> slice:
-        return self.domain.share(variable.items) if variable.items else self.domain.rows
-
-    def _whole(self, variable: Variable, entry: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of a record on the whole lattice."""
-        return (variable.items or self.domain.shape[0], *entry[1:]) if variable.distributed else entry
-
     def lengths(self) -> dict[str, int]:
-        """Records of each variable so far, in segments and memory; the same on all ranks."""
+        """Records of each variable so far, in the journal and in memory."""
         index = on_root(self.domain.comm, lambda: journal.index(self.folder, len(self.segments)))
-        return {name: sum(shape[0] for _, shape in index.get(name, [])) + len(c) for name, c in self._columns.items()}
+        return {
+            name: len(column) + sum(shape[0] for _, shape in index.get(name, [])) for name, column in self._columns.items()
+        }
 
-    def take_over(self, path: Path, lengths: Mapping[str, int]) -> None:
-        """Record once more what a finished archive holds: of each variable the first records, `lengths` of them."""
+    def take_over(self, lengths: Mapping[str, int]) -> None:
+        """Record once more what ``archive.h5`` holds: of each variable the first records, `lengths` of them.
+
+        Raises
+        ------
+        ParameterError : on all ranks, if the archive is damaged
+        """
+        path = self.folder / NAME
+        on_root(self.domain.comm, lambda: check(path))
         with h5py.File(path, "r") as file:
             for name, variable in self.variables.items():
-                if not (number := lengths.get(name, 0)):
-                    continue
-                if not variable.distributed:
+                number = lengths.get(name, 0)
+                if number and not variable.distributed:
                     records = file[name][:number]
                     for record in _narrowed(records) if variable.ragged else records:
                         self.record(name, record)
@@ -141,6 +144,13 @@ class Archive:
                     alive.got_on()
                     if self.full:
                         self.flush()
+
+    def _rows(self, variable: Variable) -> slice:
+        return self.domain.share(variable.items) if variable.items else self.domain.rows
+
+    def _whole(self, variable: Variable, entry: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a record on the whole lattice."""
+        return (variable.items or self.domain.shape[0], *entry[1:]) if variable.distributed else entry
 
     def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
         """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then.
@@ -161,6 +171,24 @@ class Archive:
             if name in index or len(self._columns[name]):
                 contents[name] = self._dataset(name, variable.dims, index.get(name, []))
         hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes})
+
+
+def check(path: Path) -> None:
+    """Compare every dataset of an archive with its checksum.
+
+    Raises
+    ------
+    ParameterError : if one differs, or the file cannot be read
+    """
+    names: list[str] = []
+    with open_archive(path, SCHEMA) as file:
+        try:
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            wrong = [name for name in names if crc.stored(file[name]) not in (None, crc.of_dataset(file[name]))]
+        except (OSError, RuntimeError, LookupError) as error:
+            raise damaged(path, error) from None
+    if wrong:
+        raise ParameterError(f"{path}: {', '.join(wrong)}: not what was written")
 
 
 def _column(variable: Variable) -> Column | Slabs:
