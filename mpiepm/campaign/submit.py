@@ -18,7 +18,10 @@ from mpiepm.core.params import ParameterError
 from mpiepm.io import rundir
 
 _ROOT = Path(mpiepm.__file__).resolve().parents[1]
-_MARGIN = 1.5  # of memory over the prediction
+_MARGIN = 1.5      # of memory over the prediction
+_COLLECTING = 240  # minutes, at most
+# Settings of the job that submits, if one does, and what is meant for templates that are used by hand
+_OTHER_JOBS = re.compile(r"(?!SLURM_(CONF|CLUSTERS)$)SLURM_.*|PARAMS|COMMAND")
 
 
 @dataclass(frozen=True)
@@ -143,10 +146,11 @@ def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch,
         yield batch, identity
 
 
-def finish(campaign: Campaign, identities: Sequence[str]) -> str:
-    """Submit what comes after these jobs: `collect`."""
+def finish(campaign: Campaign, identities: Sequence[str], walltime: int) -> str:
+    """Submit what comes after these jobs, `collect`; it asks for no more minutes than they, up to `_COLLECTING`."""
     site = campaign.site
     options = [f"--dependency=afterany:{':'.join(identities)}", f"--job-name={campaign.name}-finish"]
+    options += [f"--time={min(walltime, _COLLECTING)}"]
     options += [f"--output={queue.folder(campaign).resolve()}/%x-%j.out"]
     variables = {"CAMPAIGN": str(campaign.file.resolve()), "OUT": str(campaign.out.resolve())}
     variables["MPIEPM_SITE"] = str(campaign.profile.resolve()) if campaign.profile else ""
@@ -166,10 +170,12 @@ def _sbatch(campaign: Campaign, batch: Batch, number: str, templates: Path) -> s
         f"--job-name={name}", f"--output={output}", f"--ntasks={batch.cores}",
         f"--nodes={request.nodes}", f"--time={request.walltime}", f"--signal=B:USR1@{site.warning}",
     ]  # fmt: skip
-    if request.packed:
-        options.append(f"--mem={batch.memory}M")
-    else:
-        options += [f"--array=1-{len(batch.points)}", f"--mem={-(-batch.memory // request.nodes)}M"]
+    if not request.packed:
+        options.append(f"--array=1-{len(batch.points)}")
+    if site.memory == "per node":
+        options.append(f"--mem={-(-batch.memory // request.nodes)}M")
+    elif site.memory == "per core":
+        options.append(f"--mem-per-cpu={-(-batch.memory // batch.cores)}M")
     template = templates / ("packed.sbatch" if request.packed else "array.sbatch")
     variables = {"LIST": str(path), "RANKS": str(request.ranks), **_environment(site)}
     try:
@@ -201,7 +207,7 @@ def _environment(site: Site) -> dict[str, str]:
 
 def _call(arguments: list[str], variables: dict[str, str]) -> str:
     command = ["sbatch", "--parsable", "--export=ALL", *arguments]
-    environment = {key: value for key, value in os.environ.items() if key not in ("PARAMS", "COMMAND")}  # for hands only
+    environment = {key: value for key, value in os.environ.items() if not _OTHER_JOBS.fullmatch(key)}
     done = queue.call(command, {**environment, **variables})
     if done.returncode:
         raise ParameterError(f"{' '.join(command)}: {'; '.join(done.stderr.strip().splitlines())}")
