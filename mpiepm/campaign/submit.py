@@ -1,5 +1,6 @@
 """Hand points to Slurm, by the templates of slurm/: arrays of equal jobs, small runs packed; and then `collect`."""
 
+import importlib.metadata
 import math
 import os
 import re
@@ -17,7 +18,6 @@ from mpiepm.campaign.site import Site
 from mpiepm.core.params import ParameterError
 from mpiepm.io import rundir
 
-_ROOT = Path(mpiepm.__file__).resolve().parents[1]
 _MARGIN = 1.5      # of memory over the prediction
 _COLLECTING = 240  # minutes, at most
 # Settings of the job that submits, if one does, and what is meant for templates that are used by hand
@@ -124,6 +124,23 @@ def array_limit(site: Site) -> int:
     return max(int(match[1]) - 1, 1) if match else 1000
 
 
+def _root() -> Path:
+    """The folder that slurm/ lies in: the checkout, or where the package's data files are installed.
+
+    Raises
+    ------
+    ParameterError : if there is none
+    """
+    checkout = Path(mpiepm.__file__).resolve().parents[1]
+    if (checkout / "slurm" / "common.sh").exists():
+        return checkout
+    with suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("mpiepm") or ():
+            if file.parts[-2:] == ("slurm", "common.sh"):
+                return Path(str(file.locate())).resolve().parents[1]
+    raise ParameterError(f"{checkout / 'slurm'}: no job templates there; install mpiepm with pip, or from its repository")
+
+
 def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch, str]]:
     """Hand them to Slurm, when all run directories are there: each, and the number of its job, as soon as it is accepted.
 
@@ -131,9 +148,7 @@ def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch,
     ------
     ParameterError : if a directory cannot be made, or sbatch refuses; what was accepted before stays
     """
-    templates = _ROOT / "slurm"
-    if not templates.is_dir():
-        raise ParameterError(f"{templates}: no job templates there; install mpiepm from its repository, as run/setup.sh does")
+    templates = _root() / "slurm"
     before = queue.newest(campaign)
     for point in (point for batch in wanted for point in batch.points):
         rundir.plant(point.folder, point.params)
@@ -154,7 +169,8 @@ def finish(campaign: Campaign, identities: Sequence[str], walltime: int) -> str:
     options += [f"--output={queue.folder(campaign).resolve()}/%x-%j.out"]
     variables = {"CAMPAIGN": str(campaign.file.resolve()), "OUT": str(campaign.out.resolve())}
     variables["MPIEPM_SITE"] = str(campaign.profile.resolve()) if campaign.profile else ""
-    return _call([*options, *_site_options(site), str(_ROOT / "slurm" / "finish.sbatch")], {**_environment(site), **variables})
+    template = _root() / "slurm" / "finish.sbatch"
+    return _call([*options, *_site_options(site), str(template)], {**_environment(site), **variables})
 
 
 def _sbatch(campaign: Campaign, batch: Batch, number: str, templates: Path) -> str:
@@ -200,7 +216,7 @@ def _site_options(site: Site) -> list[str]:
 def _environment(site: Site) -> dict[str, str]:
     """What the templates ask for; see slurm/common.sh."""
     return {
-        "MPIEPM": str(_ROOT), "MPIEPM_BIN": str(Path(sys.executable).parent), "MODULES": " ".join(site.modules),
+        "MPIEPM": str(_root()), "MPIEPM_BIN": str(Path(sys.executable).parent), "MODULES": " ".join(site.modules),
         "LAUNCHER": site.launcher, "MAX_RESTARTS": str(site.restarts),
     }  # fmt: skip
 

@@ -16,7 +16,8 @@ def test_grids_with_different_axes_become_one_table(tmp_path: Path) -> None:
         {"axis_L": [32], "axis_run.origins": ["many"]},
     ]
     found = [
-        xarray.Dataset({"value": ("state", [1.0])}, {name: ("state", values) for name, values in axes.items()}) for axes in grids
+        xarray.Dataset({"value": ("state", [1.0])}, {name: ("state", values) for name, values in axes.items()})
+        for axes in grids
     ]
     together = xarray.concat(same_axes(found), "state", data_vars="all", join="outer")
     assert together["axis_L"].values.tolist() == [16, 32]
