@@ -24,8 +24,8 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT / "run", folder / "run")
     shutil.copy(ROOT / "pyproject.toml", folder)
-    inputs = ["run/setup.sh", *sorted(f"run/{path.name}" for path in (folder / "run").glob("requirements*.txt")), "pyproject.toml"]
-    stamp = hashlib.sha256(b"".join((folder / name).read_bytes() for name in inputs)).hexdigest()[:16]
+    inputs = [folder / "run" / "setup.sh", *sorted((folder / "run").glob("requirements*.txt")), folder / "pyproject.toml"]
+    stamp = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()[:16]
     for name in ("python", "mpiepm"):
         program(folder / ".venv" / "bin" / name, "#!/bin/bash\n")
     (folder / ".venv" / ".mpiepm-setup").write_text(f"{stamp} test debian\n")
