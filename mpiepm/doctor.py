@@ -1,6 +1,6 @@
 """``mpiepm doctor``: can this machine do what a run needs? One line for each check, with a remedy where it fails.
 
-The ranks are started by the launcher that runs will be started by, in a process of their own (`mpiepm.doctor_ranks`): an MPI library
+The ranks are processes of their own (`mpiepm.doctor_ranks`), started by the launcher that is to start runs: an MPI library
 that cannot start takes its process with it, and must not take this one.
 """
 
@@ -44,7 +44,8 @@ def examine(folder: Path, launcher: str, ranks: int) -> Iterator[Finding]:
 
     Parameters
     ----------
-    folder : where runs are to be written;  launcher : what starts the ranks, as "mpirun" or "srun --mpi=pmix";  ranks : how many
+    folder : where runs are to be written;  ranks : how many are tried
+    launcher : what starts them, as "mpirun" or "srun --mpi=pmix"
     """
     yield from check_ranks(folder, launcher, ranks)
     yield check_sync(folder)
@@ -100,7 +101,7 @@ def cores_found(answer: dict[str, Any], ranks: int) -> Finding:
         if len(frozenset().union(*bound)) < len(bound):
             return Finding(
                 "warning", f"cores: {len(bound)} ranks on {host} share {len(frozenset().union(*bound))}",
-                f"ask for as many cores as ranks (this process may use {available_cores()}), and for --bind-to core with mpirun",
+                f"ask for as many cores as ranks (this process may use {available_cores()}), and mpirun for --bind-to core",
             )  # fmt: skip
     return Finding("ok", f"cores: {ranks} ranks have one each at least")
 
@@ -128,7 +129,7 @@ def check_sync(folder: Path) -> Finding:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        return Finding("warning", f"fsync of directories: {error.strerror} in {folder}", "a crash of the machine may lose a file")
+        return Finding("warning", f"fsync of {folder}: {error.strerror}", "a crash of the machine may lose the newest file")
     finally:
         os.close(descriptor)
     return Finding("ok", f"fsync works in {folder}")

@@ -12,7 +12,8 @@ FLOORS = [
 ]
 ROOMS = {
     "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "warmup": "simulation", "guard": "simulation",
-    "watchdog": "simulation", "doctor": "cli", "doctor_ranks": "cli", "launch": "cli", "arguments": "cli", "__main__": "cli", "__init__": "core",
+    "watchdog": "simulation", "launch": "cli", "doctor": "cli", "doctor_ranks": "cli",
+    "arguments": "cli", "__main__": "cli", "__init__": "core",
 }
 KNOW_MPI = {"grid", "io", "cli", "warmup", "doctor_ranks"}
 THEORY_IMPORTS = {"core", "theory"}
