@@ -156,7 +156,8 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
     if arguments.command in ("run", "validate"):
         from mpi4py import MPI
 
-        launch.check(comm.size, os.environ, MPI.Get_library_version().split(",")[0].strip("\0 \n"))
+        library = MPI.Get_library_version().split(",")[0].strip("\0 \n")
+        launch.check(comm.size, os.environ, library, launch.parent_process())
     if arguments.command == "run":
         from mpiepm import start
 

@@ -39,7 +39,7 @@ def of_segments(paths: Sequence[Path], constants: Mapping[str, np.ndarray]) -> V
     parts: dict[str, list[np.ndarray]] = {}
     dims: dict[str, tuple[str, ...]] = {}
     for path in paths:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             found, names = variables(file)
         dims |= names
         for name, values in found.items():

@@ -158,7 +158,7 @@ def field(run: Run, name: str, number: int) -> np.ndarray:
 
 def _reopened(path: Path) -> h5py.File:
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", locking=False)
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read any more; if the run has gone on meanwhile, try again: {error}") from None
 

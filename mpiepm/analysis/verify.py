@@ -114,7 +114,7 @@ def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int
     header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None
     if header is None:
         return 0
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         for name in ("state/stress", "state/plastic_strain"):
             if not report.check(name in file, f"{path}: {name} is missing"):
                 continue

@@ -143,7 +143,8 @@ def _hand_in(campaign: Campaign, todo: Sequence[Point]) -> int:
         faults.append(error)
     if identities:
         try:
-            print(f"job {submit.finish(campaign, identities)}: collects the results when these have ended", flush=True)
+            identity = submit.finish(campaign, identities, max(batch.request.walltime for batch in wanted))
+            print(f"job {identity}: collects the results when these have ended", flush=True)
         except ParameterError as error:
             faults.append(error)
     if faults:

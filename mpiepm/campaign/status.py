@@ -44,12 +44,21 @@ def of(point: Point, job: Job | None = None) -> Status:
         return Status("failed", why)
     if job and job.goes:
         return Status("queued", f"in job {job.identity}")
-    said = [f"job {job.identity} {job.state}" if job.state else f"was in jobs/{job.identity}.list"] if job else []
+    said = [_last_known(job)] if job else []
     if (folder / rundir.LOG).exists():
         newest = next(iter(checkpoint.existing(folder)), None)
         there = f"{archive.NAME} of a shorter run" if (folder / archive.NAME).exists() else "no checkpoint"
         return Status("unfinished", ", ".join([newest.name if newest else there, *said]))
     return Status("missing", ", ".join(said))
+
+
+def _last_known(job: Job) -> str:
+    """Of a job that neither waits nor runs."""
+    if not job.state:
+        return f"was in jobs/{job.identity}.list"
+    if job.reason == "BadConstraints":
+        return f"job {job.identity} {job.state}: no node has what it asks for (see `memory` and `options` of the site profile)"
+    return f"job {job.identity} {job.state}"
 
 
 def count(statuses: Iterable[Status]) -> str:

@@ -130,7 +130,7 @@ class Archive:
         """
         path = self.folder / NAME
         on_root(self.domain.comm, lambda: check(path))
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             for name, variable in self.variables.items():
                 number = lengths.get(name, 0)
                 if number and not variable.distributed:

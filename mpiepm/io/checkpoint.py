@@ -180,7 +180,7 @@ def _scalars(path: Path) -> dict[str, Any]:
 def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
     """Bring the parts that a sound checkpoint holds to what they were; every rank reads its own rows. Collective."""
     scalars = _scalars(path)["parts"]
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         for name, part in ((name, part) for name, part in parts.items() if name in scalars):
             stored = file[name].items() if name in file else ()
             cuts = {key: domain.share(number) for key, number in getattr(part, "shares", {}).items()}

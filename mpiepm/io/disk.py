@@ -58,10 +58,16 @@ def require(path: Path, wanted: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
+    """Flush a file to the disk, or a folder, so that a new name in it survives a crash of the machine.
+
+    Some file systems refuse that for folders (EINVAL, EIO); the file itself is safe then.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 

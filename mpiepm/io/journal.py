@@ -68,7 +68,7 @@ def index(run: Path, segments: int) -> Index:
                 found.setdefault(name, []).append((number, item.shape))
 
         try:
-            with h5py.File(path, "r") as file:
+            with h5py.File(path, "r", locking=False) as file:
                 file.visititems(note)
         except (OSError, RuntimeError, LookupError) as error:
             raise WriteError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -78,7 +78,7 @@ def index(run: Path, segments: int) -> Index:
 def blocks(run: Path, name: str, places: Places, rows: slice | None = None) -> Iterator[np.ndarray]:
     """Records of a variable in their order, some at a time, (n, ...); of a distributed one those `rows` only."""
     for number, (length, *_) in places:
-        with h5py.File(segment(run, number), "r") as file:
+        with h5py.File(segment(run, number), "r", locking=False) as file:
             dataset = file[name]
             rest = (*dataset.shape[1:],) if rows is None else (rows.stop - rows.start, *dataset.shape[2:])
             step = max(1, BLOCK_BYTES // max(int(np.prod(rest)) * dataset.dtype.itemsize, 1))

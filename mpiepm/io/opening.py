@@ -2,6 +2,8 @@
 
 An archive is plain HDF5, which people may annotate and repack: HDF5 checks its own metadata, `io.crc` the values. Checkpoints
 and segments of the journal are for mpiepm only: nothing is read from one that is not, byte by byte, what was written.
+
+HDF5's own locks stay off: a file is written once, under another name, and some file systems have no locks.
 """
 
 import mmap
@@ -30,7 +32,7 @@ def open_archive(path: Path, schema: str) -> h5py.File:
             pass  # h5py has no word for what the system says
         if not h5py.is_hdf5(path):
             raise ParameterError(f"{path}: not an HDF5 file, must be an archive of mpiepm")
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         if error.errno:
             raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
@@ -71,7 +73,7 @@ def open_sealed(path: Path, kind: str, schemas: Sequence[str], *, whole: bool = 
     try:
         if not _compare(path, None if whole else [checksum.REST]):
             _without_sums(path, kind, schemas)
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror or error}") from None
     schema = file.attrs.get("schema")

@@ -68,7 +68,7 @@ def _is_ours(path: Path) -> bool:
 
 def _schema(path: Path) -> str:
     """What kind of file it says it is; raises OSError if it cannot be read."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         return str(file.attrs.get("schema", ""))
 
 
@@ -225,7 +225,7 @@ def refusal(folder: Path, params: AnyParameters) -> str:
 def _of_archive(folder: Path) -> AnyParameters | None:
     """The parameters in the archive; None if there is none that can be read."""
     try:
-        with h5py.File(folder / archive.NAME, "r") as file:
+        with h5py.File(folder / archive.NAME, "r", locking=False) as file:
             return parse(str(file.attrs["params"]))
     except (OSError, KeyError, RuntimeError, ValueError):
         return None

@@ -130,3 +130,50 @@ def test_no_room_for_a_packed_run(ranks: str, environment: dict[str, str], tmp_p
     told, _ = (process := start("packed", environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=CAP)
     assert (process.returncode, told) == (2, f"RANKS={ranks}: must be at least 1 and at most 2, the tasks of this job\n")
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("script", ["run", "array", "packed"])
+@pytest.mark.parametrize("module", ["", 'echo "no $2" >&2; exit 1'])
+def test_modules_that_cannot_be_loaded(module: str, script: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """No run begins, and its directory says why."""
+    programs = stand_in(tmp_path / "bin", mpiepm=DEAF, mpirun="shift; $*", **({"module": module} if module else {}))
+    job = {"MPIEPM_BIN": programs, "PATH": f"{programs}:{environment['PATH']}", "MODULES": "hdf5 mpi", "OUT": f"{tmp_path}/0"}
+    process = start(script, environment, tmp_path, f"{tmp_path}/0\n", SLURM_ARRAY_TASK_ID="1", SLURM_ARRAY_JOB_ID="1", **job)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, told
+    assert not (tmp_path / "0" / "begun").exists()
+    expected = "module load hdf5 failed" if module else "module load hdf5 mpi: there is no `module` in this shell"
+    assert (tmp_path / "0" / "failed.txt").read_text().startswith(expected)
+
+
+STOPPED = 'echo "mpiepm: unfinished, checkpoint written: SIGTERM" >&2; exit 75'
+
+
+@pytest.mark.parametrize("script", ["run", "array", "packed"])
+@pytest.mark.parametrize(("preempted", "code"), [("2026-11-25T10:00:00", 75), ("None", 143)])
+def test_a_job_that_makes_room_is_requeued_and_one_that_is_cancelled_is_not(
+    preempted: str, code: int, script: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Slurm sends SIGTERM in both cases; the step of srun may get it before the job script."""
+    scontrol = f'[ $1 = requeue ] && touch {tmp_path}/requeued; echo "PreemptEligibleTime=2026-11-25 PreemptTime={preempted}"'
+    programs = stand_in(tmp_path / "bin", mpiepm=STOPPED, mpirun="exec $*", scontrol=scontrol)
+    job = {"MPIEPM_BIN": programs, "OUT": f"{tmp_path}/0", "MAX_RESTARTS": "9"}
+    process = start(script, environment, tmp_path, f"{tmp_path}/0\n", SLURM_ARRAY_TASK_ID="1", SLURM_ARRAY_JOB_ID="1", **job)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert (tmp_path / "requeued").exists() == (code == 75)
+
+
+@pytest.mark.parametrize(("left", "requeued"), [(179, False), (-9, True)])
+def test_a_job_no_longer_than_its_warning_is_not_requeued(
+    left: int, requeued: bool, environment: dict[str, str], tmp_path: Path
+) -> None:
+    scontrol = f"[ $1 = requeue ] && touch {tmp_path}/requeued"
+    programs = stand_in(tmp_path / "bin", mpiepm="kill -USR1 $PPID; sleep 1; exit 75", mpirun="exec $*", scontrol=scontrol)
+    job = {"MPIEPM_BIN": programs, "OUT": f"{tmp_path}/0", "MAX_RESTARTS": "9"}
+    job["SLURM_JOB_END_TIME"] = str(int(time.time()) + left)
+    process = start("run", environment, tmp_path, "", **job)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, told
+    assert ("the time of the job must be longer than the warning" in told) != requeued
+    assert (tmp_path / "requeued").exists() == requeued
