@@ -16,7 +16,6 @@ import numpy as np
 from mpi4py import MPI
 
 from mpiepm.core.params import Parameters, parse
-from mpiepm.core.schedule import LogSpaced
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
@@ -43,11 +42,15 @@ def cold_state(shape: tuple[int, int], events_per_site: float, seed: int) -> np.
     return simulation.state.stress
 
 
-def perform(simulation: Simulation, events: int) -> None:
-    """So many events or a few more, with few stops, which do not count."""
-    stops, until = LogSpaced(0.1, 1), simulation.state.events + events
-    while simulation.state.events < until:
-        simulation.advance(stops.after(simulation.state.time))
+def perform(simulation: Simulation, events: int) -> float:
+    """So many events and the rest of a batch; sweeps of the last one since the origin."""
+    state, time = simulation.state, 0.0
+    until = state.events + events
+    for batch in simulation.engine.advance(state, math.inf):
+        time = max(time, float(batch.time.max(initial=0.0)))
+        if state.events >= until:
+            break
+    return time
 
 
 def draws(simulation: Simulation) -> int:
@@ -78,13 +81,14 @@ def main() -> None:
                 simulation.state.stress[:] = start
                 simulation.engine = type(simulation.engine)(simulation.domain, params, simulation.state)  # type: ignore[call-arg]
                 sites = simulation.domain.sites
-                perform(simulation, math.ceil(a.before * sites))
-                events, candidates, since = simulation.state.events, draws(simulation), simulation.state.time
+                since = perform(simulation, math.ceil(a.before * sites))
+                simulation.engine.begin_origin(since)
+                events, candidates = simulation.state.events, draws(simulation)
                 began, user = time.perf_counter(), os.times().user
-                perform(simulation, math.ceil(a.events * sites))
+                time_passed = perform(simulation, math.ceil(a.events * sites))
                 seconds, user = time.perf_counter() - began, os.times().user - user
                 events = simulation.state.events - events
-                logarithm = math.log((simulation.state.time - since) * sites / events)
+                logarithm = math.log(time_passed * sites / events)
                 print(
                     f"L = {length}, T = {temperature:g}, {engine}: {1e6 * user / events:.1f} us of user time per event, "
                     f"{events / seconds:.3g} events per second, {(draws(simulation) - candidates) / events:.2f} candidates per "

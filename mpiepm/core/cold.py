@@ -6,7 +6,7 @@ import numpy as np
 
 from mpiepm.core.sections import Epmq
 
-LONGEST = 1e270   # sweeps that an engine may wait for one event: sums and quotients of such times are still numbers
+LONGEST = 1e290   # sweeps that an engine may wait for one event: sums and quotients of such times are still numbers
 LOOSENESS = 1.0   # a margin raises the logarithm of a rate by about this much, where sites are active
 _FINEST = 2.0**-20  # margin over threshold: 8 steps of single precision
 _MOST_SINGLE = 400.0  # barrier / T of sigma = 0; a third of it, about that of 1 / Gamma, is then beyond single precision

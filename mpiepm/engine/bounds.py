@@ -24,7 +24,7 @@ TILE = 64            # sites
 _SAFETY = 1.0 + 1e-6  # for the rounding to single precision
 _SPAN = -80.0        # logarithms: of the smallest bound over the scale, which single precision can still hold
 _USUAL = -70.0       # of the largest bound of a tile, above which its scale is 1
-_DEEPEST = -650.0    # of the smallest bound, which double precision can still hold
+_DEEPEST = -690.0    # of the smallest bound, which double precision can still hold
 _LARGEST_SHIFT = int((_SPAN - _DEEPEST) / math.log(2.0))
 
 

@@ -28,6 +28,14 @@ from mpiepm.physics.realspace import Tables
 from mpiepm.physics.state import State
 
 _NEGLIGIBLE = 0.1  # share of the mean yield rate that a site may have without a tight bound
+_TOO_LONG = 1e12   # quiet times, compared with the time behind `deep`, during which all sites would be drawn in vain
+
+
+@njit
+def _deep(p: Physics, time: float) -> float:
+    """Stress below which a site's rate is negligible if every site has one event in this time, sweeps."""
+    barrier = p.temperature * math.log(time / _NEGLIGIBLE)
+    return float(p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent))
 
 
 @njit
@@ -90,6 +98,8 @@ def _run(
         if message[1] == NOBODY:
             continue
         _perform(tables, pending, elastic, p, clocks, seed, first_row, message, stress, plastic_strain)
+        if message[0] > _TOO_LONG and _deep(p, message[0] / _TOO_LONG) < clocks.deep[0]:
+            clocks.deep[0] = _deep(p, message[0])
         now += message[0]
         events[n] = message
         events[n, 0] = now
@@ -148,8 +158,7 @@ class EventEngine(SingleEvents):
         passed, p = self._last - self._since[1], self._physics
         self._since = (events, self._last)
         if passed > _NEGLIGIBLE:
-            barrier = p.temperature * math.log(passed / _NEGLIGIBLE)
-            self._clocks.deep[0] = p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent)
+            self._clocks.deep[0] = _deep(p, passed)
 
     def _perform(self, state: State, until: float, limit: int) -> int:
         found, self._last = _run(

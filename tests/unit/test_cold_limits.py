@@ -1,13 +1,16 @@
 """Very low temperatures: bounds, the barrier of extremal dynamics, windows after quiet times, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 
 from mpiepm.core import cold
 from mpiepm.core.params import ParameterError, Parameters, parse
-from mpiepm.core.schedule import LogSpaced
+from mpiepm.engine import pending
 from mpiepm.engine.bounds import TILE
 from mpiepm.engine.event import EventEngine
+from mpiepm.engine.single import BATCH
 from mpiepm.engine.split import SplitEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import space
@@ -25,14 +28,25 @@ def simulation(shape: tuple[int, int], temperature: float, *overrides: str) -> S
     return Simulation(Domain(shape), parameters(shape, temperature, *overrides))
 
 
+def perform(s: Simulation, events: int) -> float:
+    """So many events, by number: millions may happen before the next barrier as high as the highest so far. Sweeps it took."""
+    engine, until = s.engine, s.state.events + events
+    assert isinstance(engine, EventEngine)
+    began = engine._last
+    while s.state.events < until:
+        limit = min(BATCH, engine._limit(s.state, np.inf), until - s.state.events)
+        s.state.events += engine._perform(s.state, np.inf, limit)
+    pending.catch_up_all(engine._tables, engine._pending, 0, s.state.stress)
+    return engine._last - began
+
+
 def test_no_rate_is_ever_above_its_bound() -> None:
     s = simulation((12, 70), 0.0005)
     engine, scaled = s.engine, 0
     assert isinstance(engine, EventEngine)
     clocks = engine._clocks
-    stops = LogSpaced(0.1, 2)
-    while s.state.events < 2 * s.domain.sites:
-        s.advance(stops.after(s.state.time))
+    for _ in range(200):
+        perform(s, 10)
         scale = np.repeat(clocks.scale, TILE, axis=1)[:, :70]
         logarithm = -np.maximum(1.0 - np.abs(s.state.stress), 0.0) ** 1.5 / 0.0005
         assert np.all(logarithm <= np.log(clocks.bound.astype(float)) - np.log(scale))
@@ -45,9 +59,7 @@ def test_no_rate_is_ever_above_its_bound() -> None:
 def test_a_cusp_of_the_barrier_does_not_make_candidates_in_vain() -> None:
     """Within the usual margin, 0.002, of the threshold, rates fall to exp(-22) for a = 1/2."""
     s = simulation((12, 16), 0.002, "model.barrier_exponent=0.5")
-    stops = LogSpaced(1.0, 1)
-    while s.state.events < 2 * s.domain.sites:
-        s.advance(stops.after(s.state.time))
+    perform(s, 2 * s.domain.sites)
     assert isinstance(s.engine, EventEngine)
     assert s.engine._clocks.draws.sum() < 1000 * s.state.events
 
@@ -60,22 +72,19 @@ def test_yield_time_is_the_largest_barrier_of_extremal_dynamics(shape: tuple[int
     sum of n waits is ruled by the largest E. Both are random: blocks of n = N events of one long run of each are compared,
     by the mean and its standard error; of order T is left out.
     """
-    blocks, sites, temperature = 24, shape[0] * shape[1], 0.0005
+    blocks, sites, temperature = 24, shape[0] * shape[1], 0.001
     extremal, thermal = simulation(shape, 0.0), simulation(shape, temperature, "run.seed=2")
-    stops, barriers, times = LogSpaced(1.0, 1), [], []
+    barriers, times = [], []
     for block in range(blocks):
         batches = extremal.engine.advance(extremal.state, (block + 1.0) * sites)
         largest = max(batch.stability.max() for batch in batches if batch.stability is not None)
         barriers.append(max(largest, 0.0) ** 1.5)
-        until = (block + 1) * sites
-        while thermal.state.events < until:
-            thermal.advance(stops.after(thermal.state.time))
-        times.append(temperature * np.log(thermal.state.time))
-        thermal.engine.begin_origin(thermal.state.time)  # so that the time of the next block is not lost in that of this one
-        thermal.state.begin_origin()
+        time = perform(thermal, sites)
+        times.append(temperature * np.log(time))
+        thermal.engine.begin_origin(time)  # so that the time of the next block is not lost in that of this one
     samples = [np.array(values[4:]) for values in (barriers, times)]  # the first blocks are no stationary state
     mean, square = (np.array([f(sample) for sample in samples]) for f in (np.mean, lambda v: np.var(v, ddof=1) / len(v)))
-    assert 0.15 < mean[0] < 0.35
+    assert 0.1 < mean[0] < 0.35
     assert abs(mean[1] - mean[0]) < 4.0 * np.sqrt(square.sum()) + 2.0 * temperature
 
 
@@ -84,22 +93,22 @@ def test_windows_of_the_split_engine_keep_their_length_after_a_long_quiet_time(m
     params = parse("[model]\ntemperature = 0.002", ["lattice.size=[16, 24]", *overrides])
     s = Simulation(Domain((16, 24)), params)
     assert isinstance(s.engine, SplitEngine)
-    steps: list[float] = []
+    windows: list[float] = []
+    quiet: list[float] = []
     begin_at = SplitEngine._begin_at
 
     def noted(engine: SplitEngine, time: float) -> None:
         if engine._since > 1e20:  # one float is then 1e4 sweeps from the next
-            steps.append(time)
+            (windows if math.isfinite(engine._end) else quiet).append(time)
         begin_at(engine, time)
 
     monkeypatch.setattr(SplitEngine, "_begin_at", noted)
-    stops = LogSpaced(1.0, 1)
-    while s.state.events < 4 * s.domain.sites:
-        s.advance(stops.after(s.state.time))
-    quiet, windows = steps[0::2], steps[1::2]
+    for _ in s.engine.advance(s.state, np.inf):
+        if s.state.events >= 4 * s.domain.sites:
+            break
     assert len(windows) > 50
     assert set(windows) == {0.5}
-    assert np.median(quiet) < 100.0  # within avalanches
+    assert np.mean(np.array(quiet) < 1000.0) > 0.2  # within avalanches
 
 
 @pytest.mark.parametrize(
@@ -109,7 +118,7 @@ def test_windows_of_the_split_engine_keep_their_length_after_a_long_quiet_time(m
         (["engine.name=event"], 1e-100, "must be at least"),
         (["engine.name=auto", "model.threshold=1e100"], 0.01, "must be at least"),
         (["engine.name=sweep", "model.initial_stress_std=0"], 0.001, "_std = 0: exp[(]988.9[)] sweeps before"),
-        (["engine.name=split", "model.initial_stress_std=0.01"], 0.001, "must be at most exp[(]622[)]"),
+        (["engine.name=split", "model.initial_stress_std=0.01"], 0.001, "must be at most exp[(]668[)]"),
     ],
 )
 def test_what_is_too_cold_is_refused(overrides: list[str], temperature: float, message: str) -> None:
