@@ -14,6 +14,7 @@ import numpy as np
 from mpiepm.core.params import ParameterError, parse
 from mpiepm.io import crc, opening
 from mpiepm.io.archive import NAME, SCHEMA
+from mpiepm.io.hdf5 import DIMENSIONS, text
 
 _SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
 _FREE = ("run.seed", "run.origins", "output.checkpoint_minutes", "output.snapshots", "output.snapshot_origins",
@@ -138,8 +139,7 @@ def _collect(folder: Path, file: h5py.File) -> Run:
 
     def collect(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and crc.ATTRIBUTE in item.attrs:
-            scales = [name if item.is_scale else item.dims[k][0].name for k in range(item.ndim)]
-            dims[name] = tuple(scale.rpartition("/")[2] for scale in scales)
+            dims[name] = tuple(text(item.attrs, DIMENSIONS).split())
             if not {"x", "tracer"} & set(dims[name]):
                 data[name] = item[()]
                 if crc.of_bytes(data[name]) != crc.stored(item):
@@ -147,10 +147,10 @@ def _collect(folder: Path, file: h5py.File) -> Run:
 
     file.visititems(collect)
     _warn(_archive(folder), differing)
-    params = parse(file.attrs["params"], source=f"{file.filename}: params").model_dump(mode="json", exclude_none=True)
+    params = parse(text(file.attrs, "params"), source=f"{file.filename}: params").model_dump(mode="json", exclude_none=True)
     history = json.loads(file.attrs["provenance"])
     events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
-    return Run(folder, params, history, file.attrs["status"], events, data, dims)
+    return Run(folder, params, history, text(file.attrs, "status"), events, data, dims)
 
 
 def _warn(path: Path, differing: Sequence[str]) -> None:

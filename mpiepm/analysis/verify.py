@@ -16,6 +16,7 @@ from mpiepm.analysis.consistency import check_contents
 from mpiepm.analysis.read import read
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, crc, journal, rundir
+from mpiepm.io.hdf5 import text
 from mpiepm.io.opening import damaged, open_archive, seal_of
 
 _Result = TypeVar("_Result")
@@ -84,7 +85,7 @@ def _archive(report: Report, params: AnyParameters | None) -> None:
             if run is None:
                 return  # no need to ask whether damaged numbers fit together
             if params:
-                same = parse(file.attrs["params"]) == params
+                same = parse(text(file.attrs, "params")) == params
                 report.check(same, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
             check_contents(run, file, lambda fine, finding: report.check(fine, f"{path}: {finding}"))
         except (OSError, RuntimeError, LookupError) as error:

@@ -11,6 +11,7 @@ from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, journal, lock
 from mpiepm.io.disk import NO_ROOM, numbers, write_text
+from mpiepm.io.hdf5 import text
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -65,7 +66,7 @@ def _is_ours(path: Path) -> bool:
 def _schema(path: Path) -> str:
     """What kind of file it says it is; raises OSError if it cannot be read."""
     with h5py.File(path, "r") as file:
-        return str(file.attrs.get("schema", ""))
+        return text(file.attrs, "schema") if "schema" in file.attrs else ""
 
 
 def _run_files(folder: Path) -> list[Path]:
