@@ -6,6 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from mpiepm.io.hdf5 import DIMENSIONS, text
+
 PER_RECORD = ("origin", "entry", "snapshot", "frame")  # dimensions along which records follow each other
 _LARGE = {"x", "tracer"}  # variables with one of these are read when they are needed
 
@@ -24,14 +26,21 @@ def variables(file: h5py.File, mark: str = "units") -> Variables:
 
     def collect(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and mark in item.attrs:
-            own = f"{name.rpartition('/')[2]}_"
-            scales = [name if item.is_scale else next(iter(d.values())).name for d in item.dims]
-            dims[name] = tuple(scale.rpartition("/")[2].removeprefix(own) for scale in scales)
+            if DIMENSIONS in item.attrs:
+                dims[name] = tuple(text(item.attrs, DIMENSIONS).split())
+            else:
+                dims[name] = _by_scales(name, item)
             if not _LARGE & set(dims[name]):
                 data[name] = item[()]
 
     file.visititems(collect)
     return data, dims
+
+
+def _by_scales(name: str, dataset: h5py.Dataset) -> tuple[str, ...]:
+    own = f"{name.rpartition('/')[2]}_"
+    scales = [name if dataset.is_scale else next(iter(d.values())).name for d in dataset.dims]
+    return tuple(scale.rpartition("/")[2].removeprefix(own) for scale in scales)
 
 
 def of_segments(paths: Sequence[Path], constants: Mapping[str, np.ndarray]) -> Variables:

@@ -15,6 +15,7 @@ from mpiepm.analysis.contents import first_origins, of_segments, variables
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, parse
 from mpiepm.io import crc, opening, unfinished
 from mpiepm.io.archive import NAME, SCHEMA
+from mpiepm.io.hdf5 import text
 
 _ORIGINS = ("origins/time", "origins/duration", "origins/events")
 _HISTOGRAM = ("histograms/stress/edges", "histograms/stress/counts", "histograms/stress/outside")
@@ -112,10 +113,10 @@ def read(folder: Path, *, allow_unfinished: bool = False) -> Run:
 def _collect(folder: Path, file: h5py.File) -> Run:
     data, dims = variables(file, crc.ATTRIBUTE)
     _warn(_archive(folder), _differing(file, data))
-    params = _plain(parse(file.attrs["params"], source=f"{file.filename}: params"))
-    history = json.loads(file.attrs["provenance"])
+    params = _plain(parse(text(file.attrs, "params"), source=f"{file.filename}: params"))
+    history = json.loads(text(file.attrs, "provenance"))
     events = int(np.asarray(file.attrs["events"]).item())  # netCDF has no scalars
-    return Run(folder, params, history, file.attrs["status"], events, data, dims, (_archive(folder),))
+    return Run(folder, params, history, text(file.attrs, "status"), events, data, dims, (_archive(folder),))
 
 
 def _read_unfinished(folder: Path) -> Run:

@@ -17,6 +17,7 @@ from mpiepm.analysis.read import read
 from mpiepm.core import trajectory
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, crc, journal, rundir
+from mpiepm.io.hdf5 import text
 from mpiepm.io.opening import damaged, open_archive, seal_of
 
 _Result = TypeVar("_Result")
@@ -87,7 +88,7 @@ def _archive(report: Report, params: AnyParameters | None) -> None:
             if run is None:
                 return  # no need to ask whether damaged numbers fit together
             if params:
-                there = parse(file.attrs["params"])
+                there = parse(text(file.attrs, "params"))
                 fits = there == params or trajectory.is_longer(params, there)
                 report.check(fits, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
             check_contents(run, file, lambda fine, finding: report.check(fine, f"{path}: {finding}"))

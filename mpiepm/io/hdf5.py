@@ -28,6 +28,7 @@ from mpiepm.io.disk import require, sync, together
 from mpiepm.io.rawfile import RawFile
 
 PARALLEL = bool(h5py.get_config().mpi)
+DIMENSIONS = "dimensions"  # attribute: names of the dimensions, for readers that do not follow references
 _FORMAT = ("v108", "v110")  # of HDF5: its metadata have checksums
 
 
@@ -105,7 +106,7 @@ def _lay_out(
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # so that MPI-IO finds the storage there
     early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     layout = h5netcdf.File(file, "w")
-    layout.attrs.update(attributes)
+    layout.attrs.update({key: _text(value) if isinstance(value, str) else value for key, value in attributes.items()})
     layout.dimensions = {"x": lattice[0], "y": lattice[1]}
     for name, dataset in datasets.items():
         group_name, _, variable_name = name.rpartition("/")
@@ -123,8 +124,21 @@ def _lay_out(
         variable.attrs.update(dataset.attributes)
         if sums:
             variable.attrs[crc.ATTRIBUTE] = np.uint32(0)
+            variable.attrs[DIMENSIONS] = _text(" ".join(dataset.dims))
         alive.got_on()
     layout.close()
+
+
+def _text(value: str) -> np.ndarray:
+    """A string of fixed length: HDF5 keeps others in a heap without checksums, and crashes if that is damaged."""
+    encoded = value.encode()
+    return np.array(encoded, h5py.string_dtype("utf-8", max(len(encoded), 1)))
+
+
+def text(attributes: h5py.AttributeManager, name: str) -> str:
+    """A string attribute; raises LookupError if there is none."""
+    value = attributes[name]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _fill(file: h5py.File, datasets: Mapping[str, Dataset], *, sums: bool) -> None:

@@ -15,6 +15,7 @@ import h5py
 
 from mpiepm.core.params import ParameterError
 from mpiepm.io import checksum
+from mpiepm.io.hdf5 import text
 
 
 def open_archive(path: Path, schema: str) -> h5py.File:
@@ -38,13 +39,13 @@ def open_archive(path: Path, schema: str) -> h5py.File:
             raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
         raise damaged(path, error) from None
     try:
-        found = file.attrs.get("schema")
+        found = text(file.attrs, "schema") if "schema" in file.attrs else ""
     except (OSError, RuntimeError, LookupError, ValueError) as error:
         file.close()
         raise damaged(path, error) from None
     if found != schema:
         file.close()
-        if isinstance(found, str) and found.startswith("mpiepm "):
+        if found.startswith("mpiepm "):
             raise _other_schema(path, found, [schema])
         raise ParameterError(f"{path}: not an archive of mpiepm")
     return file
@@ -76,10 +77,10 @@ def open_sealed(path: Path, kind: str, schemas: Sequence[str], *, whole: bool = 
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror or error}") from None
-    schema = file.attrs.get("schema")
+    schema = text(file.attrs, "schema")
     if schema not in schemas:
         file.close()
-        raise _other_schema(path, str(schema), schemas)
+        raise _other_schema(path, schema, schemas)
     return file
 
 

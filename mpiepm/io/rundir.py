@@ -14,6 +14,7 @@ from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
 from mpiepm.io import archive, checkpoint, journal, lock
 from mpiepm.io.disk import NO_ROOM, numbers, sync, together, write_text
+from mpiepm.io.hdf5 import text
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -69,7 +70,7 @@ def _is_ours(path: Path) -> bool:
 def _schema(path: Path) -> str:
     """What kind of file it says it is; raises OSError if it cannot be read."""
     with h5py.File(path, "r", locking=False) as file:
-        return str(file.attrs.get("schema", ""))
+        return text(file.attrs, "schema") if "schema" in file.attrs else ""
 
 
 def _run_files(folder: Path) -> list[Path]:
@@ -226,7 +227,7 @@ def _of_archive(folder: Path) -> AnyParameters | None:
     """The parameters in the archive; None if there is none that can be read."""
     try:
         with h5py.File(folder / archive.NAME, "r", locking=False) as file:
-            return parse(str(file.attrs["params"]))
+            return parse(text(file.attrs, "params"))
     except (OSError, KeyError, RuntimeError, ValueError):
         return None
 

@@ -50,7 +50,7 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
     with h5py.File(path, "r") as file:
         assert np.array_equal(file["fields/a"][:], np.stack([whole(k) for k in range(3)]))
         assert file["fields/a"].attrs["units"] == "sigma_c"
-        assert file.attrs["schema"] == "test"
+        assert file.attrs["schema"] == b"test"
         assert all(crc.stored(file[name]) == zlib.crc32(file[name][:].tobytes()) for name in datasets)
     with xarray.open_dataset(path, group="fields", engine="h5netcdf") as fields:
         assert fields["a"].dims == ("snapshot", "x", "y")

@@ -230,7 +230,7 @@ def _edited(folder: Path, change: Callable[[h5py.File], object]) -> None:
 
 
 def _with_other_lags(file: h5py.File) -> None:
-    file.attrs["params"] = file.attrs["params"].replace("seed = 1", "seed = 2").replace("per_decade = 6", "per_decade = 8")
+    file.attrs["params"] = file.attrs["params"].replace(b"seed = 1", b"seed = 2").replace(b"per_decade = 6", b"per_decade = 8")
 
 
 @pytest.fixture(scope="module")

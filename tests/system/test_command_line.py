@@ -129,9 +129,9 @@ def test_layout_of_the_archive(finished: Path) -> None:
     samples = (histogram["counts"].sum("bin") + histogram["outside"]) / (33 * 50)
     assert np.array_equal(samples, samples.astype(int))
     with h5py.File(path) as file:
-        assert file.attrs["status"] == "finished"
-        assert "temperature = 0.1" in file.attrs["params"]
-        assert '"ranks": 1' in file.attrs["provenance"]
+        assert file.attrs["status"] == b"finished"
+        assert b"temperature = 0.1" in file.attrs["params"]
+        assert b'"ranks": 1' in file.attrs["provenance"]
 
 
 def test_analyse_figure_and_info(finished: Path, mpiepm: Run, tmp_path: Path) -> None:

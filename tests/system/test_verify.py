@@ -44,7 +44,7 @@ def test_archives(model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
     curves = tmp_path / {"epmq": "numbers-lag.csv", "ferrero": "numbers-displacement_lag-wave_number.csv"}[model]
     assert len(curves.read_text().splitlines()) > 10
     with h5py.File(folder / "archive.h5") as file:
-        assert file.attrs["schema"] == "mpiepm archive 3"
+        assert file.attrs["schema"] == b"mpiepm archive 3"
 
 
 def test_units_are_those_of_the_model() -> None:

@@ -16,7 +16,8 @@ def part(name, text): return suite.Part(name, ["bash", "-c", text])
 suite.stages = lambda: [
     [[part("broken", "echo before; exit 3"), part("after it", "echo '3 passed, 1 skipped in 0.50s'")]],
     [
-        [part("pytest", "echo 'FAILED a.py::b - c'; echo 'SKIPPED [1] d.py:1: NOT TESTED: e'; echo '= 1 failed, 2 passed in 1.0s ='; exit 1")],
+        [part("pytest", "echo 'FAILED a.py::b - c'; echo 'SKIPPED [1] d.py:1: NOT TESTED: e';"
+                        "echo '= 1 failed, 2 passed in 1.0s ='; exit 1")],
         [part("beside", "echo 'SKIPPED NOT TESTED: f'"), part("plain", "true")],
     ],
 ]
