@@ -54,6 +54,7 @@ def _verify(folders: Sequence[Path]) -> int:
 
 
 def _analyse(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.read import explained
     from mpiepm.analysis.results import labelled, save, state_points
     from mpiepm.analysis.table import tables
 
@@ -65,10 +66,11 @@ def _analyse(arguments: argparse.Namespace) -> None:
             raise ParameterError(f"--save {path}: is one of the archives to be read")
         if not path.parent.is_dir():
             raise ParameterError(f"--save {path}: cannot be written: {path.parent} is no directory")
-    points = state_points(arguments.folders)
-    print(tables(points))
-    if arguments.save:
-        result = labelled(points)
+    with explained():
+        points = state_points(arguments.folders)
+        print(tables(points))
+        result = labelled(points) if arguments.save else None
+    if result is not None:
         for path in arguments.save:
             try:
                 save(result, path)
@@ -84,9 +86,11 @@ def _resolve(option: str, path: Path) -> Path:
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.read import explained
     from mpiepm.analysis.scaling_table import summary
 
-    print(summary(arguments.folders))
+    with explained():
+        print(summary(arguments.folders))
 
 
 def _theory(arguments: argparse.Namespace) -> None:
@@ -115,12 +119,14 @@ def _theory(arguments: argparse.Namespace) -> None:
 
 def _figure(arguments: argparse.Namespace) -> None:
     from mpiepm.analysis.overview import overview
+    from mpiepm.analysis.read import explained
 
     path = arguments.out or arguments.folder / f"{arguments.name}.png"
     if path.suffix not in _PICTURES:
         raise ParameterError(f"--out {path}: must end in {', '.join(_PICTURES)}")
     try:
-        overview(arguments.folder, path)
+        with explained():
+            overview(arguments.folder, path)
     except OSError as error:
         raise ParameterError(f"--out {path}: cannot be written: {error.strerror or error}") from None
     print(path)

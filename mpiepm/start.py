@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,8 +92,7 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
     if params is None and arguments.overrides:
         if not arguments.resume:
             raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file, or --resume")
-        rundir.require_run(folder)
-        params = load(folder / rundir.PARAMETERS, arguments.overrides)
+        params = _changed(folder, arguments.overrides)
     if params is not None:
         if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
             from mpiepm.analysis.stationary import resolve_activity
@@ -115,6 +115,25 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
     if arguments.params is None:
         _check_space(params, folder)
     return Job(params.to_toml(), folder, resume, patience)
+
+
+def _changed(folder: Path, overrides: Sequence[str]) -> AnyParameters:
+    """The parameters of a run with these on top.
+
+    Raises
+    ------
+    ParameterError : if there is no run, or one of them is wrong
+    """
+    rundir.require_run(folder)
+    own = load(folder / rundir.PARAMETERS)
+    try:
+        return load(folder / rundir.PARAMETERS, overrides)
+    except ParameterError:
+        for override in overrides:  # of another name the other keys of its section are unknown
+            if override.partition("=")[0].strip() in ("model.name", "engine.name"):
+                names = f"model.name = {own.model.name!r} and engine.name = {own.engine.name!r}"
+                raise ParameterError(f"--set {override}: {folder} holds a run of {names}, which stay as they are") from None
+        raise
 
 
 def _check_machine(params: AnyParameters, ranks: int, memory: int) -> None:

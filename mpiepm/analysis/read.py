@@ -24,6 +24,7 @@ _REQUIRED = {
     "epmq": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "persistence/lag", "persistence/value"),
     "ferrero": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "series/activity"),
 }
+_changed_files: list[str] = []  # of which `_warn` has warned
 _UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)  # what h5py raises on damaged files
 
 
@@ -174,6 +175,27 @@ def _warn(path: Path, differing: Sequence[str]) -> None:
     if differing:
         text = f"{', '.join(differing)}: not what was written; take a copy of the file, or see what mpiepm verify says"
         print(f"mpiepm: warning: {path}: {text}", file=sys.stderr, flush=True)
+        _changed_files.append(str(path))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Computing with values that are not what was written may fail in any way: that is said in one line.
+
+    Raises
+    ------
+    ParameterError : instead of an exception that such values may have caused
+    """
+    _changed_files.clear()
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except ParameterError:
+        raise
+    except (ArithmeticError, LookupError, ValueError, TypeError) as error:
+        if not _changed_files:
+            raise
+        raise ParameterError(f"{', '.join(_changed_files)}: nothing can be computed from such values: {error}") from error
 
 
 def first_event_map(folder: Path, origin: int) -> np.ndarray:

@@ -102,8 +102,8 @@ def _require_file(path: Path) -> None:
         if path.is_dir():
             raise ParameterError(f"{path}: is a directory, must be a file")
         path.stat()
-    except FileNotFoundError:
-        raise ParameterError(f"{path}: no such file") from None
+    except (FileNotFoundError, ValueError):  # ValueError: a null character in the name
+        raise ParameterError(f"{str(path)!r}: no such file" if "\0" in str(path) else f"{path}: no such file") from None
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -133,12 +133,13 @@ def _other_schema(path: Path, schema: str, schemas: Sequence[str]) -> ParameterE
 
 def _without_sums(path: Path, kind: str, schemas: Sequence[str]) -> None:
     """Raises ParameterError that says what a file without a seal is."""
-    found = None
+    schema = ""
     if path.stat().st_size > 0:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            found = re.search(rb"mpiepm (checkpoint|journal|archive) \d{1,9}", data)
-    if found is None:
+            if found := re.search(rb"mpiepm (checkpoint|journal|archive) \d{1,9}", data):
+                schema = found[0].decode()
+    if not schema:
         raise ParameterError(f"{path}: not a {kind} of mpiepm")
-    if (schema := found[0].decode()) not in schemas:
+    if schema not in schemas:
         raise _other_schema(path, schema, schemas)
     raise ParameterError(f"{path}: damaged: it was cut short or changed after it was written")

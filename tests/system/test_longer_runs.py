@@ -156,12 +156,14 @@ def test_what_does_not_touch_the_trajectory_may_change(
         ("output.clusters.per_decade=3", "output.clusters.per_decade is 4 there and 3 here, which may change only before the "
          "first origin begins"),
         ("run.origins=1", "run.origins is 2 there and 1 here, where 2 is done"),
-        ("engine.name=split", "engine.name is 'sweep' there and 'split' here"),
     ):  # fmt: skip
         before = (folder / "params.toml").read_bytes()
         assert run("--out", folder, "--resume", "--set", override) == 2
         assert capfd.readouterr().err == f"mpiepm: --resume: {folder} holds a run with other parameters: {said}\n"
         assert (folder / "params.toml").read_bytes() == before
+    assert run("--out", folder, "--resume", "--set", "engine.name=split") == 2
+    said = "holds a run of model.name = 'epmq' and engine.name = 'sweep', which stay as they are"
+    assert capfd.readouterr().err == f"mpiepm: --set engine.name=split: {folder} {said}\n"
     assert run("--out", folder, "--resume", "--set", "output.checkpoint_minutes=60") == 0
     assert capfd.readouterr().out == f"{folder}: the run is finished, nothing to resume\n"
     assert verify(folder).findings == []

@@ -328,9 +328,9 @@ def test_the_site_goes_with_every_command(tmp_path: Path, monkeypatch: pytest.Mo
     assert campaign.out == tmp_path / "scratch" / "test"
     called: dict[str, str] = {}
     monkeypatch.setattr(submit, "_call", lambda options, variables: called.update(variables) or "1")
-    assert submit.finish(campaign, ["7"]) == "1"
+    assert submit.finish(campaign, ["7"], 60) == "1"
     assert (called["OUT"], called["MPIEPM_SITE"]) == (str(campaign.out), str(profile))
-    submit.finish(read(tmp_path), ["7"])
+    submit.finish(read(tmp_path), ["7"], 60)
     assert called["MPIEPM_SITE"] == ""
 
 
@@ -502,7 +502,8 @@ def test_packed_runs_are_on_one_node(tmp_path: Path) -> None:
 def test_what_a_run_cost_is_in_its_archive() -> None:
     folder = ROOT / "tests" / "data" / "archive3" / "epmq"
     actual = actual_cost(folder)
-    assert actual["memory"] > 0
+    assert actual["seconds"] == 16.753
+    assert actual["memory"] is None  # which runs of that time did not record
     assert actual["archive"] == (folder / "archive.h5").stat().st_size
 
 
