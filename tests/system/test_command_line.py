@@ -94,7 +94,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     done = mpiepm(second, "run", "--out", folder, "--resume")
     assert done.returncode == 0, done.stderr
     assert contents(folder / "archive.h5") == contents(finished / engine / "archive.h5")
-    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
     assert mpiepm(1, "info", folder).stdout.count(" ranks on ") == 2  # a line for each stretch of the run
 
 
@@ -198,9 +198,11 @@ def test_validate(mpiepm: Run, environment: dict[str, str]) -> None:
     assert lines[-1] == "all passed"
     assert sum(line.endswith("  pass") for line in lines) == 2 * 7
     wrong = (
+        "from types import SimpleNamespace\n"
         "from mpiepm import cli, validation\n"
-        "exact = validation.noninteracting.inverse_yield_rate\n"
-        "validation.noninteracting.inverse_yield_rate = lambda temperature: 1.2 * exact(temperature)\n"
+        "forms = validation.noninteracting\n"
+        "validation.noninteracting = SimpleNamespace(**vars(forms))\n"
+        "validation.noninteracting.inverse_yield_rate = lambda temperature: 1.2 * forms.inverse_yield_rate(temperature)\n"
         "cli.main(['validate', '--quick', '0.2'])\n"
     )
     done = subprocess.run([sys.executable, "-c", wrong], capture_output=True, text=True, timeout=CAP, env=environment)
@@ -222,7 +224,7 @@ def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, 
     assert "--overwrite" in again.stderr
     other = mpiepm(1, "run", finished / "params.toml", "--out", folder, "--resume")
     assert other.returncode == 2
-    assert "lattice.size is (8, 8) there and (33, 50) here" in other.stderr
+    assert "lattice.size is [8, 8] there and [33, 50] here" in other.stderr
     (folder / "checkpoint-000001.h5").write_text("left by a kill just after the archive was complete")
     assert "nothing to resume" in mpiepm(1, "run", "--out", folder, "--resume").stdout
     assert not (folder / "checkpoint-000001.h5").exists()
@@ -266,9 +268,9 @@ def test_an_exception_on_one_rank_ends_all(finished: Path, environment: dict[str
         "from mpi4py import MPI\n"
         "from mpiepm import cli, simulation\n"
         "advance = simulation.Simulation.advance\n"
-        "def broken(self, until):\n"
+        "def broken(self, *until):\n"
         "    if MPI.COMM_WORLD.rank == 1 and self.state.events > 1000: raise RuntimeError('on purpose')\n"
-        "    advance(self, until)\n"
+        "    return advance(self, *until)\n"
         "simulation.Simulation.advance = broken\n"
         f"cli.main(['run', {str(finished / 'params.toml')!r}, '--out', {str(tmp_path / 'run')!r}])\n"
     )

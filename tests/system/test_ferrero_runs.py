@@ -69,7 +69,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     done = mpiepm(second, "run", "--out", folder, "--resume")
     assert done.returncode == 0, done.stderr
     assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
-    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
 
 
 def test_more_ranks_than_tracers(mpiepm: Run, finished: Path, tmp_path: Path) -> None:
