@@ -265,8 +265,8 @@ def has_archive(folder: Path, domain: Domain) -> bool:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a finished run no longer needs: its checkpoints and its journal."""
-    for path in checkpoint.existing(folder):
+    """Remove what a finished run no longer needs: its checkpoints, also one that a kill left half written, and its journal."""
+    for path in [*checkpoint.existing(folder), *folder.glob("checkpoint-*.h5.partial")]:
         path.unlink(missing_ok=True)
     journal.remove(folder)
 

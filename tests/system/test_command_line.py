@@ -18,7 +18,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PARAMS = """
 [lattice]
-size = [33, 50]
+size = [33, 16]
 [model]
 temperature = 0.1
 [run]
@@ -91,7 +91,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     assert not (folder / "archive.h5").exists()
     info = mpiepm(1, "info", folder)
     assert "unfinished" in info.stdout
-    done = mpiepm(second, "run", "--out", folder, "--resume")
+    done = mpiepm(second, "run", "--out", folder, "--resume", "--set", "output.checkpoint_minutes=10")
     assert done.returncode == 0, done.stderr
     assert contents(folder / "archive.h5") == contents(finished / engine / "archive.h5")
     assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
@@ -107,7 +107,7 @@ def test_archives_of_all_engines_are_sound(finished: Path, mpiepm: Run) -> None:
 def test_layout_of_the_archive(finished: Path) -> None:
     path = finished / "run" / "archive.h5"
     origins = xarray.open_dataset(path, group="origins", engine="h5netcdf")
-    assert dict(origins.sizes) == {"origin": 3, "x": 33, "y": 50}
+    assert dict(origins.sizes) == {"origin": 3, "x": 33, "y": 16}
     persistence = xarray.open_dataset(path, group="persistence", engine="h5netcdf")
     assert persistence["value"].dims == ("origin", "lag")
     assert persistence["lag"].attrs["units"] == "sweeps"
@@ -115,7 +115,7 @@ def test_layout_of_the_archive(finished: Path) -> None:
     for origin in range(3):
         p = persistence["value"][origin].dropna("lag")
         recount = [(origins["first_event_time"][origin] > np.float32(lag)).mean().item() for lag in p["lag"]]
-        assert np.allclose(p, recount, atol=2 / (33 * 50))
+        assert np.allclose(p, recount, atol=2 / (33 * 16))
         assert np.all(np.diff(p) <= 0)
     series = xarray.open_dataset(path, group="series", engine="h5netcdf")
     assert np.all(np.diff(series["time"]) > 0)
@@ -126,7 +126,7 @@ def test_layout_of_the_archive(finished: Path) -> None:
     lag = float(fields["lag"][1])
     assert np.array_equal(fields["persistence"][1], origins["first_event_time"][0] > lag)
     histogram = xarray.open_dataset(path, group="histograms/stress", engine="h5netcdf")
-    samples = (histogram["counts"].sum("bin") + histogram["outside"]) / (33 * 50)
+    samples = (histogram["counts"].sum("bin") + histogram["outside"]) / (33 * 16)
     assert np.array_equal(samples, samples.astype(int))
     with h5py.File(path) as file:
         assert file.attrs["status"] == b"finished"
@@ -224,7 +224,7 @@ def test_nothing_is_overwritten_without_being_told(finished: Path, mpiepm: Run, 
     assert "--overwrite" in again.stderr
     other = mpiepm(1, "run", finished / "params.toml", "--out", folder, "--resume")
     assert other.returncode == 2
-    assert "lattice.size is [8, 8] there and [33, 50] here" in other.stderr
+    assert "lattice.size is [8, 8] there and [33, 16] here" in other.stderr
     (folder / "checkpoint-000001.h5").write_text("left by a kill just after the archive was complete")
     assert "nothing to resume" in mpiepm(1, "run", "--out", folder, "--resume").stdout
     assert not (folder / "checkpoint-000001.h5").exists()

@@ -21,8 +21,8 @@ size = [33, 50]
 name = "ferrero"
 temperature = 0.2
 [run]
-equilibrate = { time = 8 }
-duration = 40
+equilibrate = { time = 4 }
+duration = 20
 [tracers]
 number = 150
 interval = 0.7
@@ -66,7 +66,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     kill(process, all_ranks=False)
     assert list(folder.glob("checkpoint-*.h5")), "the run ended before it could be killed"
     assert not (folder / "archive.h5").exists()
-    done = mpiepm(second, "run", "--out", folder, "--resume")
+    done = mpiepm(second, "run", "--out", folder, "--resume", "--set", "output.checkpoint_minutes=10")
     assert done.returncode == 0, done.stderr
     assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
     assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
@@ -102,17 +102,17 @@ def test_layout_of_the_archive(finished: Path, mpiepm: Run) -> None:
     tracers = xarray.open_dataset(path, group="tracers", engine="h5netcdf")
     assert tracers["position"].dims == ("frame", "tracer", "component")
     assert np.allclose(np.diff(tracers["time"]), 0.7)
-    assert tracers["position"].shape == (58, 150, 2)
+    assert tracers["position"].shape == (29, 150, 2)
     assert np.all(tracers["position"][0] >= 0)
     assert np.all(tracers["position"][0] < [33, 50])
     steps = np.diff(tracers["position"], axis=0)
     assert 0 < np.abs(steps).max() < 2
     series = xarray.open_dataset(path, group="series", engine="h5netcdf")
     run = series["origin"] == 0
-    assert run.sum() == 40
+    assert run.sum() == 20
     origins = xarray.open_dataset(path, group="origins", engine="h5netcdf")
     assert int(origins["event_count"].sum()) == int(origins["events"][0])
-    assert float(series["yield_rate"][run].mean()) == pytest.approx(float(origins["events"][0]) / (33 * 50 * 40))
+    assert float(series["yield_rate"][run].mean()) == pytest.approx(float(origins["events"][0]) / (33 * 50 * 20))
     fields = xarray.open_dataset(path, group="fields", engine="h5netcdf")
     assert set(np.unique(fields["active"])) == {-1, 0, 1}
     assert "unfinished" not in mpiepm(1, "info", finished / "run").stdout
