@@ -12,7 +12,7 @@ from mpiepm.core.exits import FINISHED, UNFINISHED
 from mpiepm.core.faults import RunError
 from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load, parse
-from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks, slabs
+from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, fewest_ranks, most_ranks, slabs
 from mpiepm.grid.memory import physical_memory
 from mpiepm.grid.root import on_root
 from mpiepm.io import rundir, space
@@ -106,9 +106,11 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
 def _check_machine(params: AnyParameters, ranks: int, memory: int) -> None:
     """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
     size = list(params.lattice.size)
+    given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
     if ranks > (most := most_ranks(params)):
-        given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
+    if 1 < ranks < (fewest := fewest_ranks(params)):
+        raise ParameterError(f"{given}: {ranks} ranks are too few for the messages of MPI, must be 1 or at least {fewest}")
     if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
         given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
         raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")

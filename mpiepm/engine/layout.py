@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core.params import AnyParameters
-from mpiepm.core.sections import Auto, Split
+from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
 LEAST_BYTES_PER_SITE = 40  # stress, strain, and the arrays of any engine: a lower bound
@@ -28,6 +28,17 @@ def most_ranks(params: AnyParameters) -> int:
     if isinstance(params.engine, Split):
         return min(most, len(strip_edges(params.lattice.size[0], params.engine.strip)) - 1)
     return most
+
+
+def fewest_ranks(params: AnyParameters) -> int:
+    """Smallest number of ranks, beside one alone, whose transforms exchange less than 2^31 numbers each: what MPI can count."""
+    (lx, ly), fields = params.lattice.size, 3  # at once, at most: see `redistribution` and `step`
+    if isinstance(params.engine, Split | Auto):
+        fields = 2
+    if isinstance(params.engine, Event):
+        fields = 1 if params.output.four_point else 0
+    rows = (2**31 - 1) // max(fields * (ly // 2 + 1), 1)
+    return -(-lx // rows)
 
 
 def slabs(params: AnyParameters, comm: Any = None) -> Domain:

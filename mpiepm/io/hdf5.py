@@ -110,6 +110,7 @@ def _bytes(datasets: Mapping[str, Dataset], lattice: tuple[int, int]) -> int:
     return sum(math.prod(_shape(d, lattice)) * types[name].itemsize for name, d in datasets.items())
 
 
+_MESSAGE = 1 << 26  # bytes sent at once to the rank that writes: a count of MPI is below 2^31
 _PIECE = 1 << 20  # bytes written at once: Linux takes several times as long for a file in pieces of 32 MB
 
 
@@ -223,14 +224,16 @@ def _gather_by_rows(file: h5netcdf.File | None, domain: Domain, distributed: Map
             except OSError as error:
                 fault = error
             alive.got_on()
+            step = max(1, _MESSAGE // max(width * own.itemsize, 1))
             if file is None:
-                domain.comm.Send([own, MPI.BYTE], dest=0)
+                for row in range(0, len(own), step):
+                    domain.comm.Send([own[row : row + step], MPI.BYTE], dest=0)
                 continue
             file[name][k, : cut[1]] = own
             for rank in range(1, domain.size):
-                first, last = cut[rank : rank + 2]
-                rows = np.empty((last - first, width), dataset.dtype)
-                domain.comm.Recv([rows, MPI.BYTE], source=rank)
-                file[name][k, first:last] = rows
+                for first in range(cut[rank], cut[rank + 1], step):
+                    rows = np.empty((min(step, cut[rank + 1] - first), width), dataset.dtype)
+                    domain.comm.Recv([rows, MPI.BYTE], source=rank)
+                    file[name][k, first : first + len(rows)] = rows
     if fault is not None:
         raise fault

@@ -37,6 +37,7 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
         assert hdf5.PARALLEL or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
     else:
         monkeypatch.setattr(hdf5, "PARALLEL", False)
+        monkeypatch.setattr(hdf5, "_MESSAGE", 3 * 8 * SHAPE[1])  # three rows
     domain = Domain(SHAPE)
     slabs = [whole(k)[domain.rows] for k in range(3)]
     late = [slabs[0], lambda: slabs[1], slabs[2]]
