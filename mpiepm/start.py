@@ -12,10 +12,10 @@ from mpiepm.core.exits import FINISHED, UNFINISHED
 from mpiepm.core.faults import RunError
 from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load, parse
-from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, fewest_ranks, most_ranks, slabs
-from mpiepm.grid.memory import physical_memory
+from mpiepm.engine.layout import fewest_ranks, most_ranks, slabs
+from mpiepm.grid.memory import Node, available
 from mpiepm.grid.root import on_root
-from mpiepm.io import rundir, space
+from mpiepm.io import memory, rundir, space
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -37,14 +37,14 @@ class Job(NamedTuple):
 
 def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
     """The exit code: is the run finished? Its wall time counts from `began`, seconds since 1970. Collective."""
-    memory = physical_memory(comm)
+    nodes = available(comm)
     limits = Limits()
     with limits.listening(), ExitStack() as stack:
 
         def prepare() -> Job:
             given = began + duration(arguments.walltime) if arguments.walltime else math.inf
             limits.deadline = min(given, end_of_job())
-            return _prepare(arguments, comm.size, memory, stack)
+            return _prepare(arguments, nodes, stack)
 
         job = on_root(comm, prepare)
         if job.resume and comm.bcast(rundir.is_finished(job.folder)):
@@ -72,7 +72,7 @@ def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> 
         return simulation.run(domain, params, job.folder, resume=job.resume, quiet=quiet, limits=limits)
 
 
-def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> Job:
+def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack) -> Job:
     """Check everything the user gave, then the directory, held until the end of `stack`."""
     folder = arguments.out
     if folder is None and arguments.params is None:
@@ -86,7 +86,7 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
             from mpiepm.analysis.stationary import resolve_activity
 
             params = resolve_activity(params)
-        _check_machine(params, ranks, memory)
+        check_machine(params, nodes)
         _check_space(params, folder)
     patience = watchdog.limit()
     try:
@@ -97,25 +97,32 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
         raise
     except OSError as error:
         raise ParameterError(f"--out {folder}: {error.strerror}") from None
-    _check_machine(params, ranks, memory)
     if arguments.params is None:
+        check_machine(params, nodes)
         _check_space(params, folder)
     return Job(params.to_toml(), folder, resume, patience)
 
 
-def _check_machine(params: AnyParameters, ranks: int, memory: int) -> None:
-    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
-    size = list(params.lattice.size)
+def check_machine(params: AnyParameters, nodes: list[Node]) -> None:
+    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?
+
+    Raises
+    ------
+    ParameterError : if not
+    """
+    size, ranks = list(params.lattice.size), sum(len(node.ranks) for node in nodes)
     given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
     if ranks > (most := most_ranks(params)):
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
     if 1 < ranks < (fewest := fewest_ranks(params)):
         raise ParameterError(f"{given}: {ranks} ranks are too few for the messages of MPI, must be 1 or at least {fewest}")
-    if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
-        given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
-        raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
+    _warn(memory.check(params, nodes))
 
 
 def _check_space(params: AnyParameters, folder: Path) -> None:
-    if warning := space.check(params, folder):
-        print(f"mpiepm: warning: {warning}", file=sys.stderr, flush=True)
+    _warn(space.check(params, folder))
+
+
+def _warn(text: str) -> None:
+    if text:
+        print(f"mpiepm: warning: {text}", file=sys.stderr, flush=True)

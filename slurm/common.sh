@@ -9,7 +9,8 @@ MPIEPM=${MPIEPM:-$SLURM_SUBMIT_DIR}
 for name in ${MODULES:-}; do module load "$name"; done
 export PATH=${MPIEPM_BIN:-$MPIEPM/.venv/bin}:$PATH
 
-# Compiled code is kept on the node's own disk; rank 0 and the first rank of every node compile first.
+# Compiled code is kept on the node's own disk; rank 0 and the first rank of every node compile first,
+# and a packed job before its runs.
 export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-${TMPDIR:-/tmp}/mpiepm-$(id -un)}
 
 UNFINISHED=75  # the code of a run that has written a checkpoint and wants to be resumed

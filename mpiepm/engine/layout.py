@@ -8,8 +8,6 @@ from mpiepm.core.params import AnyParameters
 from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
-LEAST_BYTES_PER_SITE = 40  # stress, strain, and the arrays of any engine: a lower bound
-
 
 def strip_edges(rows: int, strip: int) -> np.ndarray:
     """First row of every strip, and `rows`: as many strips of at least `strip` rows as there is room for, or one."""
@@ -48,13 +46,21 @@ def slabs(params: AnyParameters, comm: Any = None) -> Domain:
     ------
     ValueError : on every rank, if there are more ranks than `most_ranks`
     """
-    domain, engine = Domain(params.lattice.size, comm), params.engine
-    if isinstance(engine, Auto) and strips_fit(params, Split(), domain.size):
+    domain = Domain(params.lattice.size, comm)
+    return Domain(params.lattice.size, comm, cut(params, domain.size))
+
+
+def cut(params: AnyParameters, ranks: int) -> list[int]:
+    """First row of each rank, and the number of rows: (ranks + 1).
+
+    Raises
+    ------
+    ValueError : if there are more ranks than strips
+    """
+    rows, engine = params.lattice.size[0], params.engine
+    if isinstance(engine, Auto) and strips_fit(params, Split(), ranks):
         engine = Split()
-    if not isinstance(engine, Split):
-        return domain
-    edges = strip_edges(params.lattice.size[0], engine.strip)
-    if domain.size > len(edges) - 1:
-        raise ValueError(f"{domain.size} ranks are too many, must be at most {len(edges) - 1}, the number of strips")
-    cut = edges[even_partition(len(edges) - 1, domain.size)]
-    return Domain(params.lattice.size, comm, [int(row) for row in cut])
+    edges = strip_edges(rows, engine.strip) if isinstance(engine, Split) else np.arange(rows + 1)
+    if ranks > len(edges) - 1:
+        raise ValueError(f"{ranks} ranks are too many, must be at most {len(edges) - 1}, the number of strips")
+    return [int(row) for row in edges[even_partition(len(edges) - 1, ranks)]]

@@ -2,9 +2,9 @@
 
 The kernel is cut at a radius (`physics.stencil`). An event applies the near part at once and leaves the far part waiting; as
 soon as the waiting far field has an rms of `far_tolerance` T / (K sigma_c^(a - 1)), three transforms add it
-(`engine.farfield`). The lattice is cut into strips of rows that belong to it and not to the ranks. Within a window every strip runs on its own exact
-clock (`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with the next candidate of
-the lattice: quiet times cost nothing.
+(`engine.farfield`). The lattice is cut into strips of rows that belong to it and not to the ranks. Within a window every strip
+runs on its own exact clock (`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with
+the next candidate of the lattice: quiet times cost nothing.
 
 Approximations, and nothing else: the far field lags, kicks across edges wait, and m > 1 is left out beyond the radius.
 """

@@ -46,19 +46,23 @@ def stand_in(folder: Path, **programs: str) -> str:
 
 
 # A run that takes a second, whatever it is told
-DEAF = 'trap "" USR1; while [ "$1" != --out ]; do shift; done; touch "$2/begun"; sleep 1; touch "$2/archive.h5"'
+DEAF = """[ "$1" = run ] || exit 0
+trap "" USR1; while [ "$1" != --out ]; do shift; done; touch "$2/begun"; sleep 1; touch "$2/archive.h5"
+"""
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.6, 4.0])
-def test_packed_runs_that_are_told_to_stop(seconds: float, environment: dict[str, str], tmp_path: Path) -> None:
-    """Some not begun, some just starting, or all on their way: they are to be resumed, none has failed."""
+@pytest.mark.parametrize("seconds", [0.1, 0.6, 4.0, None])
+def test_packed_runs_that_are_told_to_stop(seconds: float | None, environment: dict[str, str], tmp_path: Path) -> None:
+    """While it compiles; some not begun, some just starting, or (None) on their way: they go on later, none has failed."""
     folders = [tmp_path / str(seed) for seed in (1, 2, 3)]
     for seed, folder in enumerate(folders, 1):
         make_run(folder, seed)
     process = start("packed", environment, tmp_path, "".join(f"{folder}\n" for folder in folders))
-    time.sleep(seconds)
+    if seconds is None:
+        wait_for(lambda: any(tmp_path.rglob("run.log")), process)
+    time.sleep(seconds or 0.3)
     process.send_signal(signal.SIGUSR1)
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=600)
     assert process.returncode == 75, told
     assert "unfinished after" in told
     assert not any(tmp_path.rglob("failed.txt"))
@@ -118,3 +122,21 @@ def test_no_room_for_a_packed_run(ranks: str, environment: dict[str, str], tmp_p
     told, _ = (process := start("packed", environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=60)
     assert (process.returncode, told) == (2, f"RANKS={ranks}: must be at least 1 and at most 2, the tasks of this job\n")
     assert not (tmp_path / "a").exists()
+
+
+def test_packed_runs_are_compiled_for_before_they_start(environment: dict[str, str], tmp_path: Path) -> None:
+    """Once, for those that are still to be done and whose parameters are there."""
+    for name in ("a", "b", "done"):
+        make_run(tmp_path / name, 1)
+    (tmp_path / "done" / "archive.h5").touch()
+    (tmp_path / "other.toml").touch()
+    log = tmp_path / "log"
+    program = f'echo "$@" >> {log}; {DEAF}'
+    lines = f"{tmp_path}/a\n\n{tmp_path}/done\n{tmp_path}/new\t{tmp_path}/other.toml\n{tmp_path}/lost\n{tmp_path}/b"
+    process = start("packed", environment, tmp_path, lines, MPIEPM_BIN=stand_in(tmp_path / "bin", mpiepm=program))
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    first, *others = log.read_text().splitlines()
+    assert first == f"compile {tmp_path}/a/params.toml {tmp_path}/other.toml {tmp_path}/b/params.toml"
+    assert len(others) == 4
+    assert all(line.startswith("run ") for line in others)
