@@ -25,7 +25,7 @@ def make_run(folder: Path, seed: int) -> None:
 def start(script: str, environment: dict[str, str], tmp_path: Path, lines: str, **job: str) -> subprocess.Popen[str]:
     """A job script over a list of these lines."""
     (tmp_path / "list").write_text(lines)
-    cache = Path.home() / ".cache" / "mpiepm" / "numba"  # not one of this test's own: compiling takes longer than the runs
+    cache = Path.home() / ".cache"  # not one of this test's own: compiling takes longer than the runs
     variables = {
         "LIST": str(tmp_path / "list"), "MPIEPM": str(ROOT), "MPIEPM_BIN": str(Path(sys.executable).parent),
         "MAX_RESTARTS": "0", "SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "NUMBA_CACHE_DIR": str(cache),

@@ -61,7 +61,7 @@ def slurm(environment: dict[str, str]) -> Generator[Callable[[str], None], None,
         subprocess.run([SANDBOX, action, folder], check=True, timeout=60)
 
     environment["SLURM_CONF"] = f"{folder}/slurm.conf"
-    environment.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "mpiepm" / "numba"))  # compiled once, not per job
+    environment.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache"))  # compiled once, not per job
     sandbox("start")
     try:
         yield sandbox
