@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
+from mpiepm.physics.state import State
 from mpiepm.progress import Progress
 from mpiepm.pulse import Pulse
 
@@ -143,6 +145,13 @@ class Simulation:
                 observer.receive(events)
             alive.got_to(state.origin_time + state.time, state.events)
 
+    def change(self, alter: Callable[[State], None]) -> None:
+        """Let `alter` change the fields of the state, between two steps: a shear is alter(s): s.stress += ... Collective.
+
+        Every rank changes its own rows, in place; see `engine.base.Engine.change`.
+        """
+        self.engine.change(self.state, alter)
+
     def step(self, horizon: float, record: Record) -> None:
         """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
         state = self.state
@@ -182,6 +191,7 @@ class Simulation:
             for observer in self.observers:
                 observer.begin_phase(self.state, origin, ignore)
             self.advance(self.engine.boundary(1.0))
+            self.change(lambda state: None)
             now = self.state.time
             for observer in self.observers:
                 first = observer.schedule.after(0.0)  # as if it had come: some do nothing before

@@ -10,7 +10,7 @@ function of the parameters; it is stored in every checkpoint, and a resumed run 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,10 @@ class AutoEngine:
         yield from self._engine.advance(state, until)
         if not self.reason and state.time > 1.1 * self._last[0]:
             self._middle, self._last = self._last, (state.time, state.events)
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """By the engine in use."""
+        self._engine.change(state, alter)
 
     def begin_origin(self, time: float) -> None:
         """The first one ends the equilibration: choose."""

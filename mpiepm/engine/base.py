@@ -1,6 +1,6 @@
 """What every engine does: bring a state forward in time, exactly the same way wherever one stops."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +22,17 @@ class Engine(Protocol):
         """Bring `state` to `until`, which must be a `boundary`, handing out the events performed on the way. Collective.
 
         Every rank is handed the same number of batches, with the events of its own rows.
+        """
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """Let `alter` change stress, plastic strain or activity, between two calls of `advance`. Collective.
+
+        What has happened is in the stress of this rank's rows before `alter` sees it; clocks and bounds then go on from the new
+        stress, exactly: the rest of an exponential waiting time is exponential.
+
+        Raises
+        ------
+        RunError : on all ranks, from here or from `advance`, if the stress was changed in another way
         """
 
     def begin_origin(self, time: float) -> None:

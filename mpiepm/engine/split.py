@@ -11,7 +11,7 @@ Approximations, and nothing else: the far field lags, kicks across edges wait, a
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from mpiepm.core.sections import Split
 from mpiepm.engine import strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges
+from mpiepm.engine.written import Written
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.state import Events, State
 
@@ -63,6 +64,7 @@ class SplitEngine:
         self._squares = 0          # of the drops that wait in the far field, in units of _unit, all ranks
         self._own_squares = 0      # of the open window, on this rank
         self._buffer = np.zeros((4097, 5))
+        self._written = Written()
         self._violation: list[float] = []  # site, rate and bound, if a bound of this rank has failed
         thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
 
@@ -78,6 +80,16 @@ class SplitEngine:
             self._close(state)
         if self._elastic:
             self._far.flush(state.stress)
+        self._squares = 0
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """See `engine.base.Engine`: the window ends, and nothing waits any more."""
+        self._written.check(self.domain, state.stress)
+        self.settle(state, state.time)
+        strips.synchronise(self._clocks, self._edges, self._clock, state.time)
+        alter(state)
+        thinning.scan(self._physics, self._clocks, state.stress, np.arange(self.domain.local_shape[0]), 0.0)
+        self._written.remember(state.stress)
 
     def boundary(self, time: float) -> float:
         """Any time will do; what waits then goes on waiting."""
@@ -92,6 +104,7 @@ class SplitEngine:
 
     def advance(self, state: State, until: float) -> Iterator[Events]:
         """See `engine.base.Engine`: one batch, or two, for every window."""
+        self._written.check(self.domain, state.stress)
         while True:
             if math.isinf(self._end):
                 first = self.domain.minimum(strips.earliest(self._clocks, self._edges, self._clock))
@@ -108,6 +121,7 @@ class SplitEngine:
             if until < self._end:
                 break
             self._close(state)
+        self._written.remember(state.stress)
         state.time = until
 
     def _run(self, state: State, until: float) -> Events:
@@ -200,3 +214,4 @@ class SplitEngine:
         self._clocks.remaining[:], self._clocks.draws[:] = remaining, draws
         self._clock[:] = clock[self._edges[:-1]]
         thinning.rebuild(self._physics, self._clocks)
+        self._written.forget()
