@@ -41,15 +41,16 @@ def _engine(params: Parameters, whole: int, ranks: int) -> tuple[float, float]:
     """Bytes per site of a rank's own rows, and bytes on every rank whatever its rows."""
     engine = params.engine
     if isinstance(engine, Auto):
-        engine = Split() if strips_fit(params, Split(), ranks) else Event()
-        if isinstance(engine, Split) and whole <= _MOST_SITES:
-            return 130, 350 * whole
+        if strips_fit(params, Split(), ranks):  # and the others are tried beside it
+            return 160, 350 * whole * (whole <= _MOST_SITES)
+        engine = Event()
     if not params.model.elasticity and not isinstance(engine, Split):
         return 10, 0
     if isinstance(engine, Sweep):
-        return (20 if engine.precision == "double" else 15) * (2 + engine.harmonics), 0
+        harmonics = 2 * engine.harmonics + 1
+        return 8 * harmonics + 24 if engine.precision == "double" else 6 * harmonics + 20, 0
     if isinstance(engine, Split):
-        return 130, 3 * _STENCIL * (2 * engine.radius + 1) ** 2
+        return 90, 3 * _STENCIL * (2 * engine.radius + 1) ** 2
     return 0, 350 * whole
 
 

@@ -4,9 +4,13 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from mpiepm.campaign import local
+from mpiepm.campaign.resources import Resources
 from mpiepm.core.params import ParameterError, parse
 from mpiepm.grid.domain import ALONE
 from mpiepm.grid.memory import Limit, Node, available, of_a_process, of_the_node
@@ -144,3 +148,21 @@ def test_the_lower_bound_is_below_the_forecast(given: list[str], size: list[int]
     params = parse("", [*given, f"lattice.size={size}"])
     for ranks in (1, 3):
         assert all(low < high for low, high in zip(least(params, ranks), forecast(params, ranks), strict=True))
+
+
+def test_a_plan_says_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for each kind of run, those that may not fit included."""
+    monkeypatch.setattr(local, "of_the_node", lambda: iter([Limit(2 * GB, "the memory of the node")]))
+    monkeypatch.setattr(local, "of_a_process", lambda: ENOUGH)
+    runs = [(64, 1, 1), (64, 2, 1), (1000, 1, 1), (900, 1, 4), (16384, 1, 8), (16384, 2, 8)]  # side, seed, ranks
+    points: list[Any] = [
+        SimpleNamespace(params=parse("", [*EPMQ, f"lattice.size=[{side}, {side}]", "engine.name=event", f"run.seed={seed}"]),
+                        resources=Resources(ranks=ranks))
+        for side, seed, ranks in runs
+    ]  # fmt: skip
+    told = local.misfits(points)
+    assert len(told) == 2
+    assert "lattice.size = [900, 900], engine.name = 'event': 4 of 4 ranks" in told[0]
+    assert "may need" in told[0]
+    assert "lattice.size = [16384, 16384], engine.name = 'event': 8 of 8 ranks" in told[1]
+    assert "need at least 444.5 GB" in told[1]
