@@ -78,14 +78,14 @@ def _control_groups(proc: Path) -> Iterator[Limit]:
     """Limits of the control groups of this process, version 1 and 2, and of those above them."""
     try:
         groups = [line.split(":", 2) for line in (proc / "self" / "cgroup").read_text().splitlines()]
-        mounts = [line.split(" - ") for line in (proc / "self" / "mountinfo").read_text().splitlines()]
+        mounts = [line.partition(" - ")[::2] for line in (proc / "self" / "mountinfo").read_text().splitlines()]
     except OSError:  # not on Linux
         return
     old = next((path for _, controllers, path in groups if "memory" in controllers.split(",")), None)
     unified = next((path for number, _, path in groups if number == "0"), None)
     for place, kind in mounts:
         root, mount = (_unescaped(field) for field in place.split()[3:5])
-        system, _, options = kind.split(None, 2)
+        system, *_, options = kind.split()
         if system == "cgroup2":
             path, name = unified, "memory.max"
         elif system == "cgroup" and "memory" in options.split(","):

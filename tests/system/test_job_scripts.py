@@ -51,6 +51,7 @@ trap "" USR1; while [ "$1" != --out ]; do shift; done; touch "$2/begun"; sleep 1
 """
 
 
+@pytest.mark.timeout(1800)  # it may have to compile
 @pytest.mark.parametrize("seconds", [0.1, 0.6, 4.0, None])
 def test_packed_runs_that_are_told_to_stop(seconds: float | None, environment: dict[str, str], tmp_path: Path) -> None:
     """While it compiles; some not begun, some just starting, or (None) on their way: they go on later, none has failed."""
@@ -59,7 +60,7 @@ def test_packed_runs_that_are_told_to_stop(seconds: float | None, environment: d
         make_run(folder, seed)
     process = start("packed", environment, tmp_path, "".join(f"{folder}\n" for folder in folders))
     if seconds is None:
-        wait_for(lambda: any(tmp_path.rglob("run.log")), process)
+        wait_for(lambda: any(tmp_path.rglob("run.log")), process, 900)
     time.sleep(seconds or 0.3)
     process.send_signal(signal.SIGUSR1)
     told, _ = process.communicate(timeout=600)
