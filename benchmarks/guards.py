@@ -9,6 +9,7 @@ Thread: time that it has used, by its own clock.
 """
 
 import argparse
+import math
 import tempfile
 import time
 from pathlib import Path
@@ -40,13 +41,13 @@ def share(case: str, length: int, seconds: float) -> tuple[float, int, float]:
     simulation.rehearse()
     simulation = Simulation(slabs(params), params)
     guard.check(simulation)
-    pulse, steps, looks, number, signs = Pulse(Limits()), 0.0, 0.0, 0, alive.signs.count
+    pulse, steps, looks, number, signs = Pulse(simulation.domain, Limits()), 0.0, 0.0, 0, alive.signs.count
     while COMM.bcast(steps < seconds):
-        before, clock = simulation.state.time, time.perf_counter()
-        simulation.step(before + pulse.pace, lambda name, value: None)
-        took = time.perf_counter() - clock
-        pulse.agree(simulation.domain, simulation.state.time - before, took)
-        steps += took
+        clock = time.perf_counter()
+        pulse.begin()
+        simulation.step(math.inf, lambda name, value: None, pulse.over)
+        steps += time.perf_counter() - clock
+        pulse.agree()
         if pulse.look:
             clock = time.perf_counter()
             guard.check(simulation)

@@ -1,8 +1,10 @@
 """What ``mpiepm`` may be called with; apart from what it does, which takes a second to import."""
 
 import argparse
+import difflib
+import re
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mpiepm import __version__
 from mpiepm.campaign import arguments as campaign
@@ -13,8 +15,9 @@ examples:
   mpiepm run params.toml --out results/first
   mpirun -n 4 mpiepm run params.toml --out results/cold --set model.temperature=0.02 --set lattice.size=[512,512]
   mpirun -n 2 mpiepm run --out results/cold --resume
+  mpiepm run --out results/first --resume --set run.origins=40
   mpiepm analyse results/first results/second
-  mpiepm figure overview results/first --out first.png
+  mpiepm figure results/first --out first.png
 """
 
 
@@ -22,7 +25,23 @@ class _Parser(argparse.ArgumentParser):
     """Tells what is wrong with a command line as everything else does: once, whatever the number of ranks."""
 
     def error(self, message: str) -> NoReturn:
+        if match := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            given, choices = match[1], re.findall(r"[\w-]+", match[2])
+            near = difflib.get_close_matches(given, choices, n=1)
+            if given.endswith(".toml") and "run" in choices:
+                near = [f"{self.prog} run {given}"]
+            if near:
+                raise ParameterError(f"invalid choice: {given!r}; did you mean {near[0]}? See {self.prog} --help")
         raise ParameterError(f"{message}; see {self.prog} --help")
+
+
+class _Overrides(argparse.Action):
+    """Collects ``KEY=VALUE``; raises ParameterError for one without "=", before what follows it is taken for a file."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        if "=" not in values:
+            raise ParameterError(f"--set {values}: must be section.key=value, such as model.temperature=0.02")
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values])
 
 
 def _path(text: str) -> Path:
@@ -45,12 +64,14 @@ def parser() -> argparse.ArgumentParser:
         "run", help="run a simulation", formatter_class=raw, epilog=_EXAMPLES,
         description="Run the simulation of a parameter file. Start it with mpirun for more than one rank.",
     )  # fmt: skip
-    run.add_argument("params", type=_path, nargs="?", help="parameter file (TOML); not needed with --resume")
+    run.add_argument("params", type=_path, nargs="?",
+                     help="parameter file (TOML); not needed with --resume, where --set changes what the run has")  # fmt: skip
     run.add_argument("--out", type=_path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
-    run.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+    run.add_argument("--set", action=_Overrides, default=[], metavar="KEY=VALUE", dest="overrides",
                      help="override a parameter by its dotted name; may be repeated")  # fmt: skip
     mode = run.add_mutually_exclusive_group()
-    mode.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in DIR")
+    mode.add_argument("--resume", action="store_true",
+                      help="continue from the newest checkpoint in DIR, or make a finished run longer")  # fmt: skip
     mode.add_argument("--overwrite", action="store_true", help="drop the run that DIR holds")
     run.add_argument("--walltime", metavar="TIME",
                      help="end in time, with a checkpoint and exit code 75: 90s, 30m, 24h, 2d, HH:MM:SS, D-HH:MM:SS; in a "
@@ -81,7 +102,8 @@ def parser() -> argparse.ArgumentParser:
     sizes.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any sizes, temperatures and seeds")
 
     figure = commands.add_parser("figure", help="draw a figure from an archive")
-    figure.add_argument("name", choices=["overview"], help="overview: P(t), chi4(t), P(sigma) and a mobility map")
+    figure.add_argument("name", nargs="?", choices=["overview"], default="overview",
+                        help="overview (default): P(t), chi4(t), P(sigma) and a mobility map")  # fmt: skip
     figure.add_argument("folder", type=_path, metavar="DIR")
     figure.add_argument("--out", type=_path, metavar="FILE", help="default: DIR/NAME.png")
 
@@ -91,8 +113,9 @@ def parser() -> argparse.ArgumentParser:
         "code 1 if any comparison fails. With --quick 80 s; without, the nine temperatures of Ozawa & Biroli at L = 64, an "
         "hour.",
     )  # fmt: skip
-    validate.add_argument("--quick", action="store_true", help="small lattices, two temperatures")
+    validate.add_argument("--quick", action="store_true", help="small lattices, three temperatures: 0.2, 0.1, 0.06")
     validate.add_argument("--seed", type=int, default=1, help="of all runs (default: 1)")
+    validate.add_argument("temperatures", type=float, nargs="*", metavar="T", help="only the comparisons at these temperatures")
 
     theory = commands.add_parser(
         "theory", help="the mean-field theory: alpha, sigma_bar, yield rates, barriers",

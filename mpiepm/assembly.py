@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mpiepm.core import cold
 from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import Every, LogSpaced, Schedule
 from mpiepm.core.sections import Auto, Event, Split
@@ -57,7 +58,8 @@ def observers(domain: Domain, params: Parameters) -> list[Observer]:
     """The observers that the parameters ask for; those that look at the maps of Persistence come after it. Collective."""
     output, overlap = params.output, params.run.overlap
     lags = LogSpaced(output.lags.first, output.lags.per_decade)
-    persistence = Persistence(domain, lags, overlap=overlap, store_maps=output.first_event_maps)
+    maps = ("f4" if cold.single_precision_suffices(params.model) else "f8") if output.first_event_maps else None
+    persistence = Persistence(domain, lags, overlap=overlap, maps=maps)
     found: list[Observer] = [
         persistence,
         Origins(),

@@ -5,13 +5,14 @@ a limit or a signal before it was finished: a checkpoint is written, continue it
 """
 
 import argparse
+import io
 import os
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpiepm import launch
 from mpiepm.arguments import parser
@@ -60,6 +61,7 @@ def _compile(arguments: argparse.Namespace) -> None:
 
 
 def _analyse(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.read import explained
     from mpiepm.analysis.results import labelled, save, state_points
     from mpiepm.analysis.table import tables
 
@@ -71,10 +73,11 @@ def _analyse(arguments: argparse.Namespace) -> None:
             raise ParameterError(f"--save {path}: is one of the archives to be read")
         if not path.parent.is_dir():
             raise ParameterError(f"--save {path}: cannot be written: {path.parent} is no directory")
-    points = state_points(arguments.folders)
-    print(tables(points))
-    if arguments.save:
-        result = labelled(points)
+    with explained():
+        points = state_points(arguments.folders)
+        print(tables(points))
+        result = labelled(points) if arguments.save else None
+    if result is not None:
         for path in arguments.save:
             try:
                 save(result, path)
@@ -90,9 +93,11 @@ def _resolve(option: str, path: Path) -> Path:
 
 
 def _scaling(arguments: argparse.Namespace) -> None:
+    from mpiepm.analysis.read import explained
     from mpiepm.analysis.scaling_table import summary
 
-    print(summary(arguments.folders))
+    with explained():
+        print(summary(arguments.folders))
 
 
 def _theory(arguments: argparse.Namespace) -> None:
@@ -121,12 +126,14 @@ def _theory(arguments: argparse.Namespace) -> None:
 
 def _figure(arguments: argparse.Namespace) -> None:
     from mpiepm.analysis.overview import overview
+    from mpiepm.analysis.read import explained
 
     path = arguments.out or arguments.folder / f"{arguments.name}.png"
     if path.suffix not in _PICTURES:
         raise ParameterError(f"--out {path}: must end in {', '.join(_PICTURES)}")
     try:
-        overview(arguments.folder, path)
+        with explained():
+            overview(arguments.folder, path)
     except OSError as error:
         raise ParameterError(f"--out {path}: cannot be written: {error.strerror or error}") from None
     print(path)
@@ -138,10 +145,14 @@ def _validate(arguments: argparse.Namespace, comm: "MPI.Intracomm") -> None:
 
     if not 0 <= arguments.seed < 2**63:
         raise ParameterError(f"--seed {arguments.seed}: must be at least 0 and below 2**63")
+    known = validation.temperatures(quick=arguments.quick)
+    for temperature in arguments.temperatures:
+        if temperature not in known:
+            raise ParameterError(f"T = {temperature:g}: must be one of {', '.join(f'{value:g}' for value in known)}")
     if comm.rank == 0:
         print(validation.HEADER, flush=True)
     failed = 0
-    for row in validation.rows(quick=arguments.quick, seed=arguments.seed):
+    for row in validation.rows(quick=arguments.quick, seed=arguments.seed, only=arguments.temperatures):
         failed += not row.passed
         if comm.rank == 0:
             print(row, flush=True)
@@ -158,7 +169,8 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
     if arguments.command in ("run", "validate"):
         from mpi4py import MPI
 
-        launch.check(comm.size, os.environ, MPI.Get_library_version().split(",")[0].strip("\0 \n"))
+        library = MPI.Get_library_version().split(",")[0].strip("\0 \n")
+        launch.check(comm.size, os.environ, library, launch.parent_process())
     if arguments.command == "run":
         from mpiepm import start
 
@@ -193,9 +205,35 @@ def _leave(error: Exception, code: int, comm: "MPI.Intracomm") -> NoReturn:
     sys.exit(code)
 
 
+class _Output(io.FileIO):
+    """A standard stream whose reader may leave, as ``head`` does: what comes after that is dropped, and the work goes on."""
+
+    def write(self, data: Any) -> int:
+        """Write, or drop."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self.fileno())
+            os.close(nothing)
+            return len(data)
+
+
+def _let_readers_leave() -> None:
+    """Make an `_Output` of the standard output and error, where nobody has replaced them."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            buffer = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
+            at_once = stream.line_buffering or stream.write_through
+            again = io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=at_once)
+            setattr(sys, name, again)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
     began = time.time()
+    _let_readers_leave()
     fault: ParameterError | None = None
     try:
         arguments = parser().parse_args(argv)

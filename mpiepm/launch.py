@@ -1,34 +1,45 @@
 """Was the program started by a launcher that its MPI does not understand? Then every process takes itself for the only one."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from mpiepm.core.params import ParameterError
 
-_SIZES = {  # what a launcher tells every process: how many there are, and which one it is
+_SIZES = {  # what a launcher tells every process: how many there are, and which one it is; the innermost launcher first
     "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK",
     "PMI_SIZE": "PMI_RANK",
     "SLURM_STEP_NUM_TASKS": "SLURM_PROCID",
 }
 
 
-def tasks(environment: Mapping[str, str]) -> tuple[int, int]:
+def tasks(environment: Mapping[str, str], parent: str) -> tuple[int, int]:
     """How many processes were started together, and which of them this is: (1, 0) without a launcher.
 
-    A batch script of Slurm is no launch: SLURM_NTASKS is what the job may start. Only a step, started by srun, has tasks,
-    and the step of the script itself, "batch", has one.
+    The innermost launcher decides: mpirun -n 1 within a step of Slurm starts one. Of a step only those are tasks that Slurm
+    itself has started, whose `parent` is slurmstepd; what is typed into a shell that runs in a step is none. A batch script is
+    no launch: SLURM_NTASKS is what the job may start.
     """
     for size, rank in _SIZES.items():
         count = environment.get(size, "")
-        if count.isdecimal() and int(count) > 1:
+        if count.isdecimal() and (size != "SLURM_STEP_NUM_TASKS" or parent == "slurmstepd"):
             own = environment.get(rank, "")
             return int(count), int(own) if own.isdecimal() else 0
     return 1, 0
 
 
-def check(ranks: int, environment: Mapping[str, str], library: str) -> None:
+def parent_process() -> str:
+    """Name of the program that has started this process, "" if it cannot be seen."""
+    try:
+        return Path(f"/proc/{os.getppid()}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def check(ranks: int, environment: Mapping[str, str], library: str, parent: str) -> None:
     """Raises ParameterError if there are more tasks than MPI has `ranks`; its message is empty but in the first of them."""
-    started, own = tasks(environment)
-    if ranks > 1 or started == 1:
+    started, own = tasks(environment, parent)
+    if ranks > 1 or started <= 1:
         return
     raise ParameterError(
         "" if own else

@@ -1,25 +1,26 @@
-"""What a running simulation tells: a line on the terminal that renews itself, and the run's log."""
+"""What a run tells while it goes: a line a minute in its log and on the standard error, on a terminal one that renews itself.
+
+A thread of its own speaks, so that a long piece of work (a check of all files, an archive) is told as well as the loop.
+"""
 
 import logging
 import sys
+import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
 
+from mpiepm.core.alive import signs
 from mpiepm.core.amounts import in_time
-from mpiepm.core.params import FerreroParameters
 from mpiepm.io.disk import numbers
-from mpiepm.observe.base import EQUILIBRATION
 
-if TYPE_CHECKING:
-    from mpiepm.simulation import Simulation
-
-INTERVAL = 1.0            # seconds between renewals of the line
-LOG_INTERVAL = 600.0      # and between lines in the log
-LOG_BYTES = 1_000_000     # of the log, then its older part is run.log.1: two megabytes for runs of any length
-_EVENTS_PER_ORIGIN = 3.0  # per site: a first guess where the parameters do not tell, until an origin has been measured
+RENEWAL = 1.0          # seconds between renewals of the line on a terminal
+FIRST = 10.0           # seconds until the first line in the log, and on a standard error that is no terminal
+INTERVAL = 60.0        # seconds from one to the next
+LOG_BYTES = 1_000_000  # of the log, then its older part is run.log.1: two megabytes for runs of any length
 
 
 class _LogFile(RotatingFileHandler):
@@ -44,18 +45,16 @@ class _LogFile(RotatingFileHandler):
 
 
 class Progress:
-    """Progress of `simulation`, told by rank 0 only; on the terminal only if it is one."""
+    """Tells what a run does, on the rank that is `active`; on the standard error only if not `quiet`. A context manager."""
 
-    def __init__(self, simulation: "Simulation", log: Path, *, quiet: bool) -> None:
-        self._simulation = simulation
-        self._active = simulation.domain.rank == 0
-        self._terminal = self._active and not quiet and sys.stderr.isatty()
-        self._start = self._shown = self._logged = time.monotonic()
-        self._first_events = simulation.state.events
-        self._first_time: float | None = None
-        self._origin_events: dict[int, int] = {}
+    def __init__(self, log: Path, *, active: bool, quiet: bool) -> None:
+        self._active, self._quiet = active, quiet
+        self._terminal = active and not quiet and sys.stderr.isatty()
+        self._status: Callable[[], str] = lambda: "starting"
         self._log = logging.getLogger("mpiepm.run")
-        if self._active:
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tell, daemon=True, name="progress")
+        if active:
             self._log.setLevel(logging.INFO)
             self._log.propagate = False
             for old in list(self._log.handlers):
@@ -63,81 +62,67 @@ class Progress:
             handler = _LogFile(log, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True)
             handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
             self._log.addHandler(handler)
-            shape, ranks = simulation.domain.shape, simulation.domain.size
-            self.say(f"start: lattice {shape[0]} x {shape[1]}, {ranks} ranks, {simulation.state.events} events so far")
+
+    def __enter__(self) -> "Progress":
+        if self._active:
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ended.set()
+        if self._active:
+            self._thread.join()
+            self._clear()
+
+    def _tell(self) -> None:
+        """Until the end. The status is asked for every second, so that it can measure speeds."""
+        due = time.monotonic() + FIRST
+        while not self._ended.wait(min(RENEWAL, max(due - time.monotonic(), 0.0))):
+            status = ("compiling; " if signs.compiling else "") + self._status()
+            if self._terminal:
+                print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
+            if time.monotonic() >= due:
+                due = time.monotonic() + INTERVAL
+                self.say(status)
+                if not self._quiet and not self._terminal:
+                    print(status, file=sys.stderr, flush=True)
+
+    def phase(self, what: str) -> None:
+        """From now on the run does this, until something else is said."""
+        began = time.monotonic()
+        self._status = lambda: f"{what}, {in_time(time.monotonic() - began)} so far"
+        self.say(what)
+
+    def follow(self, status: Callable[[], str]) -> None:
+        """From now on tell what `status` says; it is called from another thread and must not wait for other ranks."""
+        self._status = status
 
     def say(self, message: str) -> None:
         """A line in the log."""
         if self._active:
             self._log.info(message)
 
+    def note(self, message: str) -> None:
+        """A line in the log, and on the standard error unless the run is quiet."""
+        self.say(message)
+        if self._active and not self._quiet:
+            self._clear()
+            print(message, file=sys.stderr, flush=True)
+
     def warn(self, message: str) -> None:
-        """A line in the log and on the standard error."""
+        """A line in the log and on the standard error, also of a quiet run."""
         if self._active:
+            self._clear()
             print(f"mpiepm: warning: {message}", file=sys.stderr, flush=True)
             self._log.warning("warning: %s", message)
 
-    def _stationary_status(self, now: float) -> str:
-        """One long run: the rest takes as long as what has been done, by time."""
-        run, state = self._simulation.params.run, self._simulation.state
-        time = state.origin_time + state.time
-        if self._first_time is None:
-            self._first_time = time
-        where = "equilibrating" if self._simulation.phases.origin == EQUILIBRATION else "stationary"
-        total = (run.equilibrate.time or 0.0) + (run.origin_duration or 0.0)
-        speed = (time - self._first_time) / max(now - self._start, 1e-9)
-        remaining = in_time(max(total - time, 0.0) / speed) if speed > 0 else "?"
-        return f"{where}, t = {time:.6g} of {total:.6g}, {state.events} events, about {remaining} left"
-
-    def _status(self, now: float) -> str:
-        simulation, state = self._simulation, self._simulation.state
-        if isinstance(simulation.params, FerreroParameters):
-            return self._stationary_status(now)
-        run, origin, sites = simulation.params.run, simulation.phases.origin, simulation.domain.sites
-        phases = run.origins + run.overlap - 1
-        self._origin_events.setdefault(origin, state.events)
-        speed = (state.events - self._first_events) / max(now - self._start, 1e-9)
-        if origin == EQUILIBRATION:
-            where = f"equilibrating, t = {state.time:.4g}, {state.events / sites:.2f} events/site"
-        else:
-            p = simulation.persistence.current if simulation.persistence else 1.0
-            where = f"origin {origin + 1}/{phases}, t = {state.time:.4g}, P = {p:.3f}"
-        measured = [o for o in self._origin_events if 0 <= o < origin]
-        begun = self._origin_events.get(0, state.events)
-        here = self._origin_events[origin]
-        guess = (run.origin_events_per_site or _EVENTS_PER_ORIGIN) * sites / run.overlap
-        each = (here - begun) / len(measured) if measured else guess
-        left = (phases - max(origin, 0)) * each - (state.events - here if origin >= 0 else 0)
-        if origin == EQUILIBRATION and run.equilibrate.events_per_site is not None:
-            left += run.equilibrate.events_per_site * sites - state.events
-        remaining = in_time(max(left, 0.0) / speed) if speed > 0 else "?"
-        return f"{where}, {speed:.3g} events/s, about {remaining} left"
-
-    def update(self) -> None:
-        """Renew the line and the log, if it is time."""
-        now = time.monotonic()
-        if not self._active or now - self._shown < INTERVAL:
-            return
-        self._shown = now
-        status = self._status(now)
-        if self._terminal:
-            print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
-        if now - self._logged >= LOG_INTERVAL:
-            self._logged = now
-            self.say(status)
+    def unfinished(self, reason: str, events: int) -> None:
+        """The run ends before its end."""
+        self.say(f"unfinished: {reason}; {events} events so far")
+        if self._active:
+            self._clear()
+            print(f"mpiepm: unfinished, checkpoint written: {reason}; continue with --resume", file=sys.stderr, flush=True)
 
     def _clear(self) -> None:
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-    def stop(self, reason: str) -> None:
-        """The run ends unfinished."""
-        self._clear()
-        self.say(f"unfinished: {reason}; {self._simulation.state.events} events so far")
-        if self._active:
-            print(f"mpiepm: unfinished, checkpoint written: {reason}; continue with --resume", file=sys.stderr, flush=True)
-
-    def finish(self) -> None:
-        """The run is complete."""
-        self._clear()
-        self.say(f"finished: {self._simulation.state.events} events")

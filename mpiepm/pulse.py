@@ -6,8 +6,11 @@ import time
 from mpiepm.core.limits import Limits
 from mpiepm.grid.domain import Domain
 
-HEARTBEAT = 1.0  # seconds of wall clock between looks at the clock, roughly
+HEARTBEAT = 1.0  # seconds of wall clock that a step takes at most, unless a single batch of events takes longer
 LOOKING = 0.005  # largest share of the time that looks at all sites may take
+_SHARE = 0.25    # of what is left of a step, until the clock is read again
+_MOST = 64       # batches without a look at the clock
+_CLOSE = 0.95    # share of a heartbeat that is as good as all of it
 
 
 class Pulse:
@@ -15,35 +18,54 @@ class Pulse:
 
     Attributes
     ----------
-    pace : sweeps that take about one heartbeat, at first a guess that is too short
     unsaved : seconds since the last checkpoint, as all ranks have agreed; inf as long as there is a deadline and none is
         written yet, for then nobody knows how long one takes
     look : is it time to look at all sites again (`guard`)?
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self.pace, self.unsaved, self.look = 0.01, 0.0, True
-        self._limits = limits
+    def __init__(self, domain: Domain, limits: Limits) -> None:
+        self.unsaved, self.look = 0.0, True
+        self._domain, self._limits = domain, limits
         self._started = time.monotonic()
         self._saved = self._started if limits.deadline == math.inf else -math.inf
         self._checkpoint = 0.0  # seconds that the last one took
         self._looked, self._look = -math.inf, 0.0  # when all sites were last looked at, and seconds that it took
-        self._now = self._started
+        self._now = self._began = self._started
+        self._batches = self._ask = 0
 
     @property
     def wall_time(self) -> float:
         """Seconds since the start."""
         return round(time.monotonic() - self._started, 3)
 
-    def agree(self, domain: Domain, advanced: float, took: float) -> str:
-        """After a step: the new pace, and why the run must end now, "" if it need not. Collective."""
-        if advanced > 0:
-            self.pace = min(advanced * HEARTBEAT / max(took, 1e-6), 10 * self.pace)
+    def begin(self) -> None:
+        """A step begins."""
+        self._began = time.monotonic()
+        self._batches, self._ask = 0, 1
+
+    def over(self) -> bool:
+        """Has the step taken a heartbeat? To be asked after every batch of events. Collective.
+
+        The clock is read after the first batch, then after a quarter of those that would fit into the time left at the mean
+        speed of this step, never after more than there have been or `_MOST`: a step stays short when batches become slower.
+        """
+        self._batches += 1
+        if self._batches < self._ask:
+            return False
+        passed = time.monotonic() - self._began
+        fitting = self._batches * (HEARTBEAT - passed) / max(passed, 1e-9)
+        more = 0 if passed >= _CLOSE * HEARTBEAT else max(1, min(int(_SHARE * fitting), self._batches, _MOST))
+        agreed: int = self._domain.comm.bcast(more)
+        self._ask = self._batches + agreed
+        return agreed == 0
+
+    def agree(self) -> str:
+        """After a step: why the run must end now, "" if it need not. Collective."""
         self._now = time.monotonic()
         look = self._now - self._looked >= max(HEARTBEAT / 2, self._look / LOOKING)
-        mine = self.pace, self._now - self._saved, look, self._limits.reason(self._checkpoint, took)
-        everyone = domain.comm.allgather(mine)
-        self.pace, self.unsaved, self.look, _ = everyone[0]
+        mine = self._now - self._saved, look, self._limits.reason(self._checkpoint, self._now - self._began)
+        everyone = self._domain.comm.allgather(mine)
+        self.unsaved, self.look, _ = everyone[0]
         return next((reason for *_, reason in everyone if reason), "")
 
     def looked(self) -> None:

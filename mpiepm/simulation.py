@@ -2,8 +2,8 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,25 @@ from typing import Any
 import numpy as np
 
 from mpiepm import assembly, guard
-from mpiepm.core import alive
+from mpiepm.core import alive, trajectory
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import AnyParameters, FerreroParameters
+from mpiepm.core.params import AnyParameters, FerreroParameters, parse
 from mpiepm.core.schedule import LogSpaced, due
 from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
+from mpiepm.engine.layout import advised_ranks
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
+from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
 from mpiepm.physics.state import State
 from mpiepm.progress import Progress
 from mpiepm.pulse import Pulse
+from mpiepm.status import Status
 
 EQUILIBRATION_STOPS = LogSpaced(0.1, 16)  # when the run asks whether it is over: not a matter of what is observed
 
@@ -91,6 +94,10 @@ class Simulation:
             fixed["tracers"] = self.engine.tracers
         return fixed | {observer.name: observer for observer in self.observers}
 
+    def constants(self) -> dict[str, np.ndarray]:
+        """Coordinates and bin edges of all observers, by path in the archive."""
+        return {name: values for observer in self.observers for name, values in observer.constants().items()}
+
     @property
     def engine_chosen(self) -> str:
         """Which engine the auto engine has chosen and why; empty as long as it has not."""
@@ -100,6 +107,11 @@ class Simulation:
     def finished(self) -> bool:
         """Have all origins been measured?"""
         return self.phases.origin == self.params.run.origins + self.params.run.overlap - 1
+
+    @property
+    def last_origin(self) -> bool:
+        """Is the present phase that of the last origin?"""
+        return self.phases.origin == self.params.run.origins - 1
 
     @property
     def origin(self) -> int:
@@ -127,8 +139,10 @@ class Simulation:
         return self.engine.boundary(min(times))
 
     def phase_is_over(self) -> bool:
-        """Has the present phase reached its end? Only asked at a stop, so the answer belongs to the trajectory."""
+        """Has the present phase reached its end? The answer changes only at stops, so it belongs to the trajectory."""
         run, state = self.params.run, self.state
+        if not self.phases.begun:
+            return False
         if self.phases.origin == EQUILIBRATION:
             if run.equilibrate.time is not None:
                 return state.time >= self.engine.boundary(run.equilibrate.time)
@@ -137,13 +151,20 @@ class Simulation:
             return state.time >= self.engine.boundary(self.spacing)
         return self.persistence is not None and self.persistence.current < (run.stop_persistence or 0.0)
 
-    def advance(self, until: float) -> None:
-        """Bring the state to `until`, a boundary of the engine; the observers receive the events."""
+    def advance(self, until: float, over: Callable[[], bool] = lambda: False) -> bool:
+        """Bring the state to `until`, a boundary of the engine; the observers receive the events.
+
+        `over` is asked after every batch of events; if it says so the state stops short of `until`, and the answer is False.
+        """
         state = self.state
-        for events in self.engine.advance(state, until):
-            for observer in self.observers:
-                observer.receive(events)
-            alive.got_to(state.origin_time + state.time, state.events)
+        with closing(self.engine.advance(state, until)) as batches:
+            for events in batches:
+                for observer in self.observers:
+                    observer.receive(events)
+                alive.got_to(state.origin_time + state.time, state.events)
+                if over() and state.time < until:
+                    return False
+        return True
 
     def change(self, alter: Callable[[State], None]) -> None:
         """Let `alter` change the fields of the state, between two steps: a shear is alter(s): s.stress += ... Collective.
@@ -152,8 +173,14 @@ class Simulation:
         """
         self.engine.change(self.state, alter)
 
-    def step(self, horizon: float, record: Record) -> None:
-        """To the next stop, or to `horizon` if that comes first; at a stop the observers look and the phase may end."""
+    def step(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
+        """`to_stop`, and the phase may end there."""
+        self.to_stop(horizon, record, over)
+        if self.phase_is_over():
+            self.end_phase(record)
+
+    def to_stop(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
+        """To the next stop, where the observers look; or to `horizon`, or until `over` says so."""
         state = self.state
         if not self.phases.begun:
             self.phases.begun = True
@@ -161,18 +188,18 @@ class Simulation:
                 observer.begin_phase(state, self.origin, record)
         since, stop = state.time, self.next_stop()
         if self.engine.boundary(horizon) < stop:
-            self.advance(self.engine.boundary(horizon))
+            self.advance(self.engine.boundary(horizon), over)
             return
-        self.advance(stop)
+        if not self.advance(stop, over):
+            return
         for observer in self.observers:
             for lag in due(observer.schedule, since, state.time):
                 observer.sample(state, lag, record)
         if self.phases.origin == EQUILIBRATION and any(due(EQUILIBRATION_STOPS, since, state.time)):
             self.phases.history.append((state.time, state.events))
-        if self.phase_is_over():
-            self._next_phase(record)
 
-    def _next_phase(self, record: Record) -> None:
+    def end_phase(self, record: Record) -> None:
+        """Record the phase that is over; the next one begins with the next step."""
         state, phases = self.state, self.phases
         for observer in self.observers:
             observer.end_phase(state, record)
@@ -205,11 +232,13 @@ class Simulation:
 
 
 def run(
-    domain: Domain, params: AnyParameters, folder: Path, *, resume: bool, quiet: bool = False, limits: Limits | None = None
-) -> bool:
+    domain: Domain, params: AnyParameters, folder: Path, *,
+    resume: bool, quiet: bool = False, limits: Limits | None = None, progress: Progress | None = None,
+) -> bool:  # fmt: skip
     """Run in the directory `folder` to the end, from its newest sound checkpoint if `resume` finds one. Collective.
 
-    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint.
+    Returns whether the end is reached; if `limits` came first, the present is in a checkpoint. What it does is told by
+    `progress`, or by one that is `quiet` or not.
 
     The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_activity`).
 
@@ -221,22 +250,45 @@ def run(
     """
     limits = limits or Limits()
     forget_memory()
-    with lock.held(folder, domain.comm) as held:
-        newest, faults = checkpoint.newest_sound(folder, domain, params) if resume else (None, [])
+    with ExitStack() as stack:
+        held = stack.enter_context(lock.held(folder, domain.comm))
+        if progress is None:
+            progress = stack.enter_context(Progress(folder / rundir.LOG, active=domain.rank == 0, quiet=quiet))
+        longer = resume and rundir.has_archive(folder, domain)
+        newest: Path | None = None
+        faults: list[str] = []
+        if resume:
+            progress.phase("checking the checkpoints")
+            if longer:
+                newest = checkpoint.sound_state(folder, domain, params)
+            else:
+                newest, faults = checkpoint.newest_sound(folder, domain, params)
+        progress.phase("building the kernel's tables and the state")
         simulation = Simulation(domain, params)
-        history, segments = _restore(simulation, newest) if newest else ([], [])
+        header = _restore(simulation, newest) if newest else {"history": [], "segments": []}
+        history = header["history"]
         variables = [variable for observer in simulation.observers for variable in observer.variables]
-        archive = Archive(folder, domain, variables, segments, units(params))
+        variables += final.variables(simulation.state)
+        archive = Archive(folder, domain, variables, [] if longer else header["segments"], units(params))
+        if longer:
+            progress.phase("reading the archive")
+            _reopen(simulation, archive, folder, header)
         history.append(stretch(domain.comm))
-        progress = Progress(simulation, folder / rundir.LOG, quiet=quiet)
+        shape, events = domain.shape, simulation.state.events
+        progress.say(f"start: lattice {shape[0]} x {shape[1]}, {domain.size} ranks, {events} events so far")
+        _advise(domain.size, params, progress)
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
-        pulse = Pulse(limits)
+        for difference in trajectory.differences(parse(header["params"]), params) if newest else ():
+            progress.say(f"parameter changed since the checkpoint: {difference}")
+        progress.follow(Status(simulation))
+        pulse = Pulse(domain, limits)
+        _end_phase(simulation, archive, folder, history, pulse)  # state.h5 is the end of one
         while not simulation.finished:
-            before, clock = simulation.state.time, time.monotonic()
-            simulation.step(before + pulse.pace, archive.record)
-            reason = pulse.agree(domain, simulation.state.time - before, time.monotonic() - clock)
-            progress.update()
+            pulse.begin()
+            simulation.to_stop(math.inf, archive.record, pulse.over)
+            _end_phase(simulation, archive, folder, history, pulse)
+            reason = pulse.agree()
             if held:
                 held.check()
             saving = not simulation.finished and (reason or pulse.unsaved >= 60 * params.output.checkpoint_minutes)
@@ -254,31 +306,76 @@ def run(
                 pulse.saved()
                 progress.say("checkpoint written")
                 if reason:
-                    progress.stop(reason)
+                    progress.unfinished(reason, simulation.state.events)
                     return False
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
+        progress.phase("writing the archive")
         _finish(simulation, archive, folder, history)
-        progress.finish()
+        progress.say(f"finished: {simulation.state.events} events since the start, equilibration included")
+        for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
+            progress.warn(warning)
     return True
+
+
+def _advise(ranks: int, params: AnyParameters, progress: Progress) -> None:
+    """Tell the recommended number of ranks, on the standard error too if there are more."""
+    most = advised_ranks(params)
+    given = f"lattice.size = {list(params.lattice.size)}, engine.name = {params.engine.name!r}"
+    if ranks > most:
+        progress.note(f"ranks: {ranks}, of which at most {most} are recommended for {given}: more are likely to be slower")
+    else:
+        progress.say(f"ranks: {ranks}, at most {most} are recommended for {given}")
 
 
 def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     archive.flush()
     simulation.phases.checkpoints += 1
-    header = {"history": history, "segments": archive.segments, "params": simulation.params.to_toml()}
+    constants = {name: values.tolist() for name, values in simulation.constants().items()}  # to read the journal with
+    text = simulation.params.to_toml()
+    header = {"history": history, "segments": archive.segments, "params": text, "constants": constants}
     checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
 
 
-def _restore(simulation: Simulation, newest: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Bring the simulation to a sound checkpoint: the run's history and its journal segments."""
+def _end_phase(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]], pulse: Pulse) -> None:
+    """End the phase if it is over; at the end of the last origin keep the state, for a longer run."""
+    if not simulation.phase_is_over():
+        return
+    if simulation.last_origin and simulation.params.output.keep_state:
+        guard.check(simulation)
+        history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(simulation.domain.comm)}
+        ends = simulation.params.run.overlap == 1  # then the archive is written at once, and needs no journal
+        if not ends:
+            archive.flush()
+        header = {
+            "history": history, "segments": None if ends else archive.segments, "params": simulation.params.to_toml(),
+            "lengths": archive.lengths(),
+        }  # fmt: skip
+        checkpoint.write_file(folder / checkpoint.STATE, simulation.domain, simulation.parts, header)
+    simulation.end_phase(archive.record)
+
+
+def _reopen(simulation: Simulation, archive: Archive, folder: Path, header: dict[str, Any]) -> None:
+    """Make a finished run an unfinished one: its archive becomes a journal and a checkpoint, and only then is removed."""
+    _tidy(simulation.domain, folder)
+    archive.take_over(header["lengths"])
+    _save(simulation, archive, folder, header["history"])
+    rundir.drop_archive(folder, simulation.domain)
+
+
+def _restore(simulation: Simulation, newest: Path) -> dict[str, Any]:
+    """Bring the simulation to a sound checkpoint; its header. Observers that the run did not have begin with the next phase."""
     header = checkpoint.read_header(newest)
-    checkpoint.restore(newest, simulation.domain, simulation.parts)
-    return header["history"], header["segments"]
+    parts = simulation.parts
+    equilibrating = checkpoint.read_parts(newest)["phases"]["origin"] == EQUILIBRATION
+    if equilibrating and parse(header["params"]).output != simulation.params.output:
+        idle = {observer.name for observer in simulation.observers if not observer.watches_equilibration}
+        parts = {name: part for name, part in parts.items() if name not in idle}
+    checkpoint.restore(newest, simulation.domain, parts)
+    return header
 
 
 def _finish(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
     """Complete the archive; only then the checkpoints are no longer needed."""
-    constants = {name: values for o in simulation.observers for name, values in o.constants().items()}
     attributes = {
         "mpiepm_version": history[-1]["mpiepm"],
         "status": "finished",
@@ -286,7 +383,14 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
         "params": simulation.params.to_toml(),
         "provenance": json.dumps(history, indent=1),
     }
-    archive.finish(constants, attributes)
-    if simulation.domain.rank == 0:
+    final.record_final(simulation.state, archive.record)
+    archive.finish(simulation.constants(), attributes)
+    _tidy(simulation.domain, folder)
+    if simulation.domain.rank == 0 and not simulation.params.output.keep_state:
+        (folder / checkpoint.STATE).unlink(missing_ok=True)  # of a shorter run
+
+
+def _tidy(domain: Domain, folder: Path) -> None:
+    if domain.rank == 0:
         rundir.tidy(folder)
-    simulation.domain.comm.Barrier()
+    domain.comm.Barrier()

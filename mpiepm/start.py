@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from mpiepm.engine.layout import fewest_ranks, most_ranks, slabs
 from mpiepm.grid.memory import Node, available
 from mpiepm.grid.root import on_root
 from mpiepm.io import memory, rundir, space
+from mpiepm.observe.snapshots import unreachable
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> i
             return _prepare(arguments, nodes, stack)
 
         job = on_root(comm, prepare)
-        if job.resume and comm.bcast(rundir.is_finished(job.folder)):
+        if job.resume and on_root(comm, lambda: rundir.is_finished(job.folder)):
             if comm.rank == 0:
                 rundir.tidy(job.folder)  # it may have been killed between its archive and this
                 print(f"{job.folder}: the run is finished, nothing to resume")
@@ -62,14 +64,22 @@ def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> i
 
 def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> bool:
     """Begin or resume a run in its directory, which is prepared and held: is it finished? Collective; see `simulation.run`."""
+    from numba.core.event import install_listener
+
     from mpiepm import simulation
+    from mpiepm.core import compiling
+    from mpiepm.progress import Progress
     from mpiepm.warmup import compile_in_turn
 
     params = parse(job.text)
-    compile_in_turn(comm, params)
-    domain = slabs(params, comm)
-    with watchdog.watching(domain, job.folder, job.patience):
-        return simulation.run(domain, params, job.folder, resume=job.resume, quiet=quiet, limits=limits)
+    telling = Progress(job.folder / rundir.LOG, active=comm.rank == 0, quiet=quiet)
+    with telling as progress, install_listener(compiling.EVENT, compiling.Passes()):
+        if comm.size > 1:
+            progress.phase("loading or compiling the program")
+            compile_in_turn(comm, params)
+        domain = slabs(params, comm)
+        with watchdog.watching(domain, job.folder, job.patience):
+            return simulation.run(domain, params, job.folder, resume=job.resume, progress=progress, limits=limits)
 
 
 def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack) -> Job:
@@ -80,7 +90,10 @@ def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack)
     folder = folder or Path("results") / arguments.params.stem
     params = load(arguments.params, arguments.overrides) if arguments.params else None
     if params is None and arguments.overrides:
-        raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file")
+        if not arguments.resume:
+            raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file, or --resume")
+        params = _changed(folder, arguments.overrides)
+    stored = params is None
     if params is not None:
         if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
             from mpiepm.analysis.stationary import resolve_activity
@@ -88,19 +101,40 @@ def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack)
             params = resolve_activity(params)
         check_machine(params, nodes)
         _check_space(params, folder)
+        for line in unreachable(params):
+            print(f"mpiepm: warning: {line}", file=sys.stderr, flush=True)
     patience = watchdog.limit()
     try:
-        if not (arguments.resume and rundir.is_finished(folder)):
+        if not (arguments.resume and rundir.is_finished(folder, params)):
             stack.enter_context(rundir.occupied(folder))
         params, resume = rundir.prepare(folder, params, resume=arguments.resume, overwrite=arguments.overwrite)
     except RunError:
         raise
     except OSError as error:
         raise ParameterError(f"--out {folder}: {error.strerror}") from None
-    if arguments.params is None:
+    if stored:
         check_machine(params, nodes)
         _check_space(params, folder)
     return Job(params.to_toml(), folder, resume, patience)
+
+
+def _changed(folder: Path, overrides: Sequence[str]) -> AnyParameters:
+    """The parameters of a run with these on top.
+
+    Raises
+    ------
+    ParameterError : if there is no run, or one of them is wrong
+    """
+    rundir.require_run(folder)
+    own = load(folder / rundir.PARAMETERS)
+    try:
+        return load(folder / rundir.PARAMETERS, overrides)
+    except ParameterError:
+        for override in overrides:  # of another name the other keys of its section are unknown
+            if override.partition("=")[0].strip() in ("model.name", "engine.name"):
+                names = f"model.name = {own.model.name!r} and engine.name = {own.engine.name!r}"
+                raise ParameterError(f"--set {override}: {folder} holds a run of {names}, which stay as they are") from None
+        raise
 
 
 def check_machine(params: AnyParameters, nodes: list[Node]) -> None:

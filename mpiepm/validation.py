@@ -4,16 +4,17 @@ Every comparison is a row: value and standard error (jackknife over origins), wh
 difference in combined standard errors, pass or fail.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.integrate import quad
 
+from mpiepm.analysis.ensembles import complete
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.estimators import chi4, relaxation_time
-from mpiepm.analysis.read import complete
 from mpiepm.core.params import AnyParameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.simulation import Simulation
@@ -22,6 +23,7 @@ from mpiepm.theory import noninteracting
 LIMIT = 3.0  # combined standard errors
 PAPER_TEMPERATURES = (0.1, 0.06, 0.04, 0.03, 0.025, 0.02, 0.018, 0.015, 0.013)  # Ozawa & Biroli 2023, figure 1
 STOP = 0.01
+STRIPS = {"split": ["engine.radius=8", "engine.strip=16"]}  # several strips on small lattices too, whatever the ranks
 HEADER = f"{'case':34s} {'quantity':14s} {'value':>24s} {'expected':>24s} {'diff/se':>8s}"
 
 
@@ -75,6 +77,12 @@ class Sample:
         """<P> at lag number k."""
         return jackknife(lambda o: float(self.persistence[o, k].mean()), len(self.events))
 
+    def persistence_after(self, time: float) -> Estimate:
+        """<P> at the lag next to `time`, sweeps, of origins that have ended at `STOP`."""
+        lag, p = complete(self.lag, self.persistence, STOP)
+        k = int(np.argmin(np.abs(lag - time)))
+        return jackknife(lambda o: float(p[o, k].mean()), len(p))
+
     def tau_alpha(self) -> Estimate:
         """Relaxation time, sweeps."""
         lag, p = complete(self.lag, self.persistence, STOP)
@@ -110,11 +118,12 @@ def measure(params: AnyParameters) -> Sample:
 def without_elasticity(engine: str, temperature: float, length: int, origins: int, seed: int) -> Iterator[Row]:
     """An engine against the closed forms of independent sites. Collective."""
     longest = float(np.exp(1.0 / temperature))  # mean life of a site without stress, sweeps
-    window = ["engine.window=1"] if engine == "sweep" else []  # exact for any window, as nothing waits for its end
+    # the window of the sweep engine may be long: without elasticity nothing waits for its end
+    more = ["engine.window=1"] if engine == "sweep" else STRIPS.get(engine, [])
     params = parse(
         f"[model]\ntemperature = {temperature}\nelasticity = false",
         [f"lattice.size=[{length}, {length + 10}]", f"engine.name={engine}", f"run.seed={seed}", f"run.origins={origins}",
-         f"run.equilibrate={{time={20 * longest!r}}}", f"run.origin_duration={5 * longest!r}", *window],
+         f"run.equilibrate={{time={20 * longest!r}}}", f"run.origin_duration={5 * longest!r}", *more],
     )  # fmt: skip
     sample = measure(params)
     case = f"{engine}, no elasticity, T = {temperature:g}"
@@ -129,36 +138,43 @@ def without_elasticity(engine: str, temperature: float, length: int, origins: in
         yield Row(case, f"P({sample.lag[k]:.3g})", sample.persistence_at(k), Estimate(float(curve[k]), 0.0))
 
 
-def against_each_other(engines: dict[str, int], temperature: float, length: int, seed: int) -> Iterator[Row]:
+def against_each_other(
+    engines: dict[str, int], temperature: float, shape: tuple[int, int], seed: int
+) -> Iterator[Row]:
     """The engines, each with so many origins, at one state point; the first is the judge of the others. Collective."""
     judge: Sample | None = None
-    quantities: dict[str, Callable[[Sample], Estimate]] = {
-        "1/Gamma": Sample.inverse_rate, "tau_alpha": Sample.tau_alpha, "chi4 peak": Sample.chi4_peak,
-        "<stress^2>": Sample.mean_square,
-    }  # fmt: skip
     for engine, origins in engines.items():
         sample = measure(parse(
             f"[model]\ntemperature = {temperature}",
-            [f"lattice.size=[{length}, {length}]", f"engine.name={engine}", f"run.seed={seed}", f"run.origins={origins}",
-             f"run.stop_persistence={STOP}"],
+            [f"lattice.size={list(shape)}", f"engine.name={engine}", f"run.seed={seed}", f"run.origins={origins}",
+             f"run.stop_persistence={STOP}", *STRIPS.get(engine, [])],
         ))  # fmt: skip
-        for name, estimate in quantities.items():
-            expected = estimate(judge) if judge else None
-            yield Row(f"{engine}, T = {temperature:g}, L = {length}", name, estimate(sample), expected)
         judge = judge or sample
+        unit = judge.inverse_rate().value
+        quantities: dict[str, Callable[[Sample], Estimate]] = {
+            "1/Gamma": Sample.inverse_rate, "tau_alpha": Sample.tau_alpha, "chi4 peak": Sample.chi4_peak,
+            "<stress^2>": Sample.mean_square,
+        }  # fmt: skip
+        for time in (0.3 * unit, unit, 3.0 * unit):
+            quantities[f"P({time:.3g})"] = partial(Sample.persistence_after, time=time)
+        for name, estimate in quantities.items():
+            expected = None if sample is judge else estimate(judge)
+            yield Row(f"{engine}, T = {temperature:g}, {shape[0]} x {shape[1]}", name, estimate(sample), expected)
 
 
-def rows(*, quick: bool, seed: int) -> Iterator[Row]:
-    """All comparisons, one by one as they are finished. Collective."""
-    if quick:
+def temperatures(*, quick: bool) -> tuple[float, ...]:
+    """Of all comparisons."""
+    return (0.2, 0.1, 0.06) if quick else PAPER_TEMPERATURES
+
+
+def rows(*, quick: bool, seed: int, only: Sequence[float] = ()) -> Iterator[Row]:
+    """All comparisons, or those at some of `temperatures`, one by one as they are finished. Collective."""
+    for temperature in only or temperatures(quick=quick):
         for engine in ("event", "sweep", "split"):
-            yield from without_elasticity(engine, 0.2, 34, 20, seed)
-        for temperature in (0.1, 0.06):
-            yield from against_each_other({"event": 60, "sweep": 60, "split": 60}, temperature, 48, seed)
-        return
-    for engine in ("event", "sweep", "split"):
-        yield from without_elasticity(engine, 0.1, 34, 25, seed)
-    yield from without_elasticity("event", 0.03, 34, 25, seed)
-    for temperature in PAPER_TEMPERATURES:
-        engines = {"event": 150, "split": 150} | ({"sweep": 60} if temperature >= 0.04 else {})
-        yield from against_each_other(engines, temperature, 64, seed)
+            if temperature == (0.2 if quick else 0.1) or (temperature, engine) == (0.03, "event"):
+                yield from without_elasticity(engine, temperature, 34, 20 if quick else 25, seed)
+        if not quick:
+            engines = {"event": 150, "split": 150} | ({"sweep": 60} if temperature >= 0.04 else {})
+            yield from against_each_other(engines, temperature, (64, 64), seed)
+        elif temperature != 0.2:
+            yield from against_each_other({"event": 60, "sweep": 60, "split": 60}, temperature, (48, 40), seed)

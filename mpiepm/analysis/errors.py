@@ -11,6 +11,7 @@ uncorrelated, which costs less of tau than a mean for each would.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from emcee import autocorr
 
 WELL_SAMPLED = 50.0  # origins over tau from which tau can be trusted
-_FEWEST = 8  # origins from which correlations can be told at all
+FEWEST = 8  # origins from which correlations can be told at all
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,14 @@ class Estimate:
     correlation: Any = 1.0
 
     def __str__(self) -> str:
-        return f"{self.value:.5g} +- {self.error:.2g}"
+        return in_words(float(self.value), float(self.error))
+
+
+def in_words(value: float, error: float, digits: int = 5) -> str:
+    """Value and standard error: "250.76 +- 3.9", "0.86 (no error)" or "not known"."""
+    if math.isnan(value):
+        return "not known"
+    return f"{value:.{digits}g} (no error)" if math.isnan(error) else f"{value:.{digits}g} +- {error:.2g}"
 
 
 def known(estimate: Estimate, units: int) -> bool:
@@ -62,7 +70,7 @@ def _correlation(responses: np.ndarray) -> np.ndarray:
     """max(1, tau) of each column (origins, columns)."""
     tau = np.ones(responses.shape[1])
     moves = np.ptp(responses, axis=0) > 0.0  # a constant has no correlations, nor has what is not finite
-    if len(responses) >= _FEWEST and moves.any():
+    if len(responses) >= FEWEST and moves.any():
         logging.getLogger("emcee").setLevel(logging.ERROR)  # short series are what we have
         tau[moves] = np.maximum(1.0, autocorr.integrated_time(responses[:, None, moves], quiet=True))
     return tau

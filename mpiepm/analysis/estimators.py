@@ -8,8 +8,8 @@ Functions of arrays come first; those of an ensemble return an `Estimate`.
 
 import numpy as np
 
+from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import Estimate, jackknife
-from mpiepm.analysis.read import Ensemble
 
 LARGEST_Q = 0.25  # 1/site: wave vectors that the fit of xi_4 uses; the first shell of a smaller lattice in any case
 

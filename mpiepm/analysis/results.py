@@ -2,7 +2,7 @@
 
 The dataset has a dimension `state`. Curves of different state points share their grid of lags; where one has no value there is
 NaN. Of every estimate X there is X_error, its standard error, and X_correlation, tau of the origins it rests on
-(`analysis.errors`).
+(`analysis.errors`). Runs that are not finished are read as of their newest checkpoint; the coordinate `status` tells.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ from typing import Protocol
 
 import xarray
 
+from mpiepm.analysis.ensembles import group
 from mpiepm.analysis.errors import Estimate
 from mpiepm.analysis.origins import OriginsPoint
-from mpiepm.analysis.read import group, read
+from mpiepm.analysis.read import read
 from mpiepm.analysis.stationary import StationaryPoint, all_different
 
 
@@ -36,9 +37,9 @@ def state_points(folders: Sequence[Path]) -> list[StatePoint]:
 
     Raises
     ------
-    ParameterError : if a folder holds no finished run, or runs do not belong together
+    ParameterError : if a folder holds no run with something to analyse, or runs do not belong together
     """
-    runs = [read(folder) for folder in folders]
+    runs = [read(folder, allow_unfinished=True) for folder in folders]
     stationary = [run for run in runs if run.params["model"]["name"] == "ferrero"]
     all_different(stationary)
     ensembles = group([run for run in runs if run not in stationary])
@@ -46,8 +47,9 @@ def state_points(folders: Sequence[Path]) -> list[StatePoint]:
 
 
 def labelled(points: Sequence[StatePoint]) -> xarray.Dataset:
-    """All of them in one dataset."""
-    return xarray.concat([point.dataset() for point in points], "state", data_vars="all", join="outer")
+    """All of them in one dataset; units where they are the same for all."""
+    datasets = [point.dataset() for point in points]
+    return xarray.concat(datasets, "state", data_vars="all", join="outer", combine_attrs="drop_conflicts")
 
 
 def analyse(folders: Sequence[Path]) -> xarray.Dataset:

@@ -5,16 +5,17 @@ and how many standard errors it is from 0. L is also held against the dynamic co
 where L > 3 xi_4, no size dependence was found in EPM-Q (run/ozawa_biroli_2023). Collapses are those of `analysis.collapse`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray
 
+from mpiepm.analysis import words
 from mpiepm.analysis.collapse import Collapse, Points, collapse
+from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import WELL_SAMPLED, Estimate
 from mpiepm.analysis.origins import OriginsPoint
-from mpiepm.analysis.read import Ensemble
 from mpiepm.core.sections import Epmq
 
 DIFFERENT, DOUBTFUL = 3.0, 2.0  # standard errors
@@ -83,7 +84,7 @@ def size_table(family: Sequence[Ensemble]) -> xarray.Dataset:
                 column = table[f"avalanche_cutoff{suffix}"].sel(criterion=criterion, drop=True)
                 table[f"avalanche_cutoff, {criterion}{suffix}"] = column
         tables.append(table.drop_dims("criterion", errors="ignore"))
-    joined = xarray.concat(tables, "state", data_vars="all", join="outer")
+    joined = xarray.concat(tables, "state", data_vars="all", join="outer", combine_attrs="drop_conflicts")
     return with_borrowed_correlations(joined.isel(state=np.lexsort([joined.length.values, -joined.temperature.values])))
 
 
@@ -112,6 +113,25 @@ def with_borrowed_correlations(table: xarray.Dataset) -> xarray.Dataset:
                     value[k], error[k] = value[k] / share, error[k] / share
                     error[k] = max(error[k], value[k] * np.sqrt(2.0 * tau[k] / (origins[k] - 1)))
     return table
+
+
+def notes(table: xarray.Dataset, family: Sequence[Ensemble], labels: Mapping[str, str]) -> list[str]:
+    """A line for each number of a table of `size_table` without value or error, and for each state of unfinished runs.
+
+    labels : names of the numbers that are shown, and what they are called there
+    """
+    lines = []
+    for e in family:
+        (state,) = np.flatnonzero((table.temperature.values == e.temperature) & (table.length.values == np.sqrt(e.sites)))
+        where = f"T = {e.temperature:g}, L = {np.sqrt(e.sites):g}"
+        if e.unfinished:
+            lines.append(f"{where}: {e.unfinished}")
+        for name, label in labels.items():
+            if name in table:
+                estimate = Estimate(float(table[name].values[state]), float(table[f"{name}_error"].values[state]))
+                if why := words.why_unknown(e, name, estimate):
+                    lines.append(f"{where}: {label}: {why}")
+    return lines
 
 
 def measured(table: xarray.Dataset) -> list[str]:

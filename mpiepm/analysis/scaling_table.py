@@ -8,7 +8,8 @@ import xarray
 
 from mpiepm.analysis import scaling
 from mpiepm.analysis.collapse import Collapse
-from mpiepm.analysis.read import ensembles
+from mpiepm.analysis.ensembles import Ensemble, ensembles
+from mpiepm.analysis.errors import in_words
 
 NAMES = {"tau_alpha": "tau_alpha", "inverse_yield_rate": "1 / yield rate", "chi4_peak": "chi4 peak", "xi4": "xi_4",
          "second_moment_length": "xi_2", "mean_cluster_size": "cluster size"}  # fmt: skip
@@ -21,13 +22,14 @@ def summary(folders: Sequence[Path]) -> str:
 
     Raises
     ------
-    ParameterError : if a folder holds no finished run of EPM-Q
+    ParameterError : if a folder holds no run of EPM-Q with a complete origin
     """
-    groups = scaling.families(ensembles(folders))
-    return "\n\n".join(_family(name, scaling.size_table(group)) for name, group in groups.items())
+    groups = scaling.families(ensembles(folders, allow_unfinished=True))
+    return "\n\n".join(_family(name, group) for name, group in groups.items())
 
 
-def _family(name: str, table: xarray.Dataset) -> str:
+def _family(name: str, family: Sequence[Ensemble]) -> str:
+    table = scaling.size_table(family)
     lines = [f"{name}: {table.sizes['state']} state points"]
     for quantity in ("tau_alpha", "chi4_peak"):
         lines += ["", _COLUMNS.format(NAMES[quantity], "T", "L", "value", "L / xi_4", "next / this", "deviation", "verdict")]
@@ -35,7 +37,10 @@ def _family(name: str, table: xarray.Dataset) -> str:
     lines += ["", "  collapse L^a f(T L^(1/nu)):"]
     found = scaling.collapses(table)
     lines += [f"  {NAMES.get(quantity, quantity):26s} {describe(best)}" for quantity, best in found.items()]
-    return "\n".join(lines if found else [*lines, "  too few sizes or temperatures"])
+    lines += [] if found else ["  too few sizes or temperatures"]
+    if notes := scaling.notes(table, family, {quantity: NAMES[quantity] for quantity in ("tau_alpha", "chi4_peak", "xi4")}):
+        lines += ["", "  what is missing:", *(f"  {note}" for note in notes)]
+    return "\n".join(lines)
 
 
 def _line(table: xarray.Dataset, quantity: str, step: scaling.Step) -> str:
@@ -44,7 +49,7 @@ def _line(table: xarray.Dataset, quantity: str, step: scaling.Step) -> str:
     ratio = f"{step.ratio.value:.3g} +- {step.ratio.error:.1g}" if np.isfinite(step.deviation) else "-"
     deviation = f"{step.deviation:.1f}" if np.isfinite(step.deviation) else "-"
     lengths = f"{step.lengths:.1f}" if np.isfinite(step.lengths) else "-"
-    shown = f"{value:.4g} +- {error:.2g}"
+    shown = in_words(value, error, digits=4)
     place = (f"{step.temperature:g}", f"{step.length:g}")
     return _COLUMNS.format("", *place, shown, lengths, ratio, deviation, step.verdict)
 

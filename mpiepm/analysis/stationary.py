@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import xarray
 
-from mpiepm.analysis import waiting
+from mpiepm.analysis import waiting, words
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.labels import add
-from mpiepm.analysis.motion import Motion, motion
+from mpiepm.analysis.motion import DIFFUSION_UNITS, Motion, motion
 from mpiepm.analysis.read import Run, read
 from mpiepm.core.params import FerreroParameters, ParameterError
 
@@ -19,7 +19,7 @@ _BLOCKS = 20  # of a run: long enough to be independent, many enough for an erro
 
 _MEANS = {  # series: label, what follows the number, units
     "activity": ("activity", "", "1"),
-    "yield_rate": ("events", " per site and tau", "1/tau"),
+    "yield_rate": ("yield rate", " events per site and tau", "1/tau"),
     "stress_variance": ("stress variance", "", "sigma_Y^2"),
     "stress_kurtosis": ("stress kurtosis", "", "1"),
 }
@@ -85,29 +85,40 @@ class StationaryPoint:
         model, size = run.params["model"], run.params["lattice"]["size"]
         state = f"T = {model['temperature']:g}" if model["activation"] == "thermal" else f"random, a = {model['activity']:g}"
         ranks, seconds = run.history[-1]["ranks"], run.seconds
-        title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {ranks} ranks, {seconds:.1f} s"
-        rows = [(label, f"{numbers[f'mean_{name}']}{unit}") for name, (label, unit, _) in _MEANS.items()]
-        rows.append(("events in all", f"{run.events}"))
+        done = f"unfinished: {run.done}, " if run.done else ""
+        title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {done}{ranks} ranks, {seconds:.1f} s"
+        rows = [("unfinished", words.UNFINISHED)] if run.done else []
+        rows += [(label, f"{numbers[f'mean_{name}']}{unit}") for name, (label, unit, _) in _MEANS.items()]
+        rows.append(("events", words.events(run.events, self._counted())))
         if self._motion:
             rows.append(("tracers", f"{run.params['tracers']['number']}, {len(run.data['tracers/time'])} frames"))
-            rows.append(("D", f"{numbers['diffusion']} at t = {self._motion.lags[-1]:g} tau"))
-        return "\n".join([title, *(f"  {name:18s} {value}" for name, value in rows)])
+            rows += self._motion.table()
+        rows += [("snapshots", line) for line in words.snapshots(run)]
+        return words.block(title, rows)
+
+    def _counted(self) -> int:
+        """Events after equilibration; of an unfinished run those of its entries."""
+        if "origins/events" in self.run.data:
+            return int(self.run.data["origins/events"].sum())
+        here = self.run.data["series/origin"] == 0
+        lag, rate = self.run.data["series/lag"][here], self.run.data["series/yield_rate"][here]
+        return round(float((rate * np.diff(lag, prepend=0.0)).sum()) * float(np.prod(self.run.params["lattice"]["size"])))
 
     def dataset(self) -> xarray.Dataset:
         """Everything, as the one `state` of a dataset."""
         run, result = self.run, xarray.Dataset()
         for name, estimate in self.numbers.items():
-            add(result, name, (), estimate, "1/tau" if name == "diffusion" else _MEANS[name.removeprefix("mean_")][2])
+            add(result, name, (), estimate, DIFFUSION_UNITS if name == "diffusion" else _MEANS[name.removeprefix("mean_")][2])
         if self._motion:
             result = self._motion.label(result)
-        if "waiting_times/edges" in run.data:
+        if "waiting_times/exchange" in run.data:
             edges, complete, cut = (run.data[f"waiting_times/{name}"] for name in ("edges", "exchange", "open"))
-            result = result.assign_coords(waiting_time=waiting.centres(edges))
+            result = result.assign_coords(waiting_time=("waiting_time", waiting.centres(edges), {"units": "tau"}))
             add(result, "waiting_time_density", ("waiting_time",), waiting.product_limit(edges, complete, cut), "1/tau")
         model, (lx, ly) = run.params["model"], run.params["lattice"]["size"]
         labels = {
             "where": str(run.folder), "model": "ferrero", "activation": model["activation"],
             "temperature": model.get("temperature", np.nan), "lx": lx, "ly": ly, "elasticity": True,
-            "engine": run.params["engine"]["name"], "trajectories": 1, "origins": 1,
+            "engine": run.params["engine"]["name"], "trajectories": 1, "origins": 1, "status": run.status,
         }  # fmt: skip
         return result.expand_dims("state").assign_coords({name: ("state", [value]) for name, value in labels.items()})

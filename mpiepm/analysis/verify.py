@@ -14,9 +14,11 @@ import numpy as np
 
 from mpiepm.analysis.consistency import check_contents
 from mpiepm.analysis.read import read
+from mpiepm.core import trajectory
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
-from mpiepm.io import archive, checkpoint, checksum, rundir
-from mpiepm.io.opening import open_file, seal_of
+from mpiepm.io import archive, checkpoint, crc, journal, rundir
+from mpiepm.io.hdf5 import text
+from mpiepm.io.opening import damaged, open_archive, seal_of
 
 _Result = TypeVar("_Result")
 
@@ -61,33 +63,50 @@ def verify(folder: Path) -> Report:
     rundir.require_run(folder)
     report = Report(folder)
     params = report.attempt(lambda: load(folder / rundir.PARAMETERS))
+    if (folder / checkpoint.STATE).exists():
+        _checkpoint(report, folder / checkpoint.STATE, params)
     if (folder / archive.NAME).exists():
         _archive(report, params)
         return report
     segments = [_checkpoint(report, path, params) for path in checkpoint.existing(folder)]
     for number in range(max(segments, default=0)):
-        path = archive.segment(folder, number)
-        report.attempt(lambda path=path: seal_of(path, "archive", archive.READABLE))  # type: ignore[misc]
+        path = journal.segment(folder, number)
+        report.attempt(lambda path=path: journal.seal_of_segment(path))  # type: ignore[misc]
     return report
 
 
 def _archive(report: Report, params: AnyParameters | None) -> None:
     path = report.folder / archive.NAME
-    file = report.attempt(lambda: open_file(path, "archive", archive.READABLE))
+    file = report.attempt(lambda: open_archive(path, archive.SCHEMA))
     if file is None:
         return
     with file:
-        sums = checksum.read(path)
-        wrong = checksum.damaged(path, sums) if sums else []
-        for name in sums.sums if sums else ():
-            report.check(name not in wrong, f"{path}: damaged: not what was written: {name}")
-        run = None if wrong else report.attempt(lambda: read(report.folder))
-        if run is None:
-            return  # no need to ask whether damaged numbers fit together
-        if params:
-            same = parse(file.attrs["params"]) == params
-            report.check(same, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
-        check_contents(run, file, lambda fine, finding: report.check(fine, f"{path}: {finding}"))
+        before = len(report.findings)
+        try:
+            _check_sums(report, path, file)
+            run = report.attempt(lambda: read(report.folder)) if len(report.findings) == before else None
+            if run is None:
+                return  # no need to ask whether damaged numbers fit together
+            if params:
+                there = parse(text(file.attrs, "params"))
+                fits = there == params or trajectory.is_longer(params, there)
+                report.check(fits, f"{report.folder / rundir.PARAMETERS}: differs from the parameters in {archive.NAME}")
+            check_contents(run, file, lambda fine, finding: report.check(fine, f"{path}: {finding}"))
+        except (OSError, RuntimeError, LookupError) as error:
+            report.check(False, str(damaged(path, error)))
+
+
+def _check_sums(report: Report, path: Path, file: h5py.File) -> None:
+    """Compare every dataset that has a checksum with it."""
+    names: list[str] = []
+    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    for name in names:
+        try:
+            if (expected := crc.stored(file[name])) is not None:
+                fine = crc.of_dataset(file[name]) == expected
+                report.check(fine, f"{path}: {name}: not what was written: its checksum differs")
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
+            report.check(False, f"{damaged(path, error)}: {name}")
 
 
 def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int:
@@ -96,7 +115,7 @@ def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int
     header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None
     if header is None:
         return 0
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         for name in ("state/stress", "state/plastic_strain"):
             if not report.check(name in file, f"{path}: {name} is missing"):
                 continue
@@ -104,4 +123,4 @@ def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int
             if params:
                 shape = file[name].shape[1:]
                 report.check(shape == params.lattice.size, f"{path}: {name} is {shape}, not the lattice")
-    return len(header["segments"])
+    return len(header["segments"] or ())

@@ -1,9 +1,10 @@
 """The command line of ``mpiepm campaign``; apart from what it does, which takes a second to import."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
+
+from mpiepm.core.cores import available_cores
 
 _ACTIONS = {
     "plan": "what there is to do, and what it will cost; nothing is begun",
@@ -32,6 +33,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         if name == "plan":
             action.add_argument("--measure", action="store_true", help="first measure this machine, half a minute on one core")
         if name in ("run", "resume"):
-            action.add_argument("--cores", type=int, default=os.cpu_count(), metavar="N", help="on this machine; default: all")
+            action.add_argument("--cores", type=int, default=available_cores(), metavar="N",
+                                help="on this machine; default: all that this process may use")  # fmt: skip
         if name == "status":
             action.add_argument("--all", action="store_true", help="a line for every run, finished or not")

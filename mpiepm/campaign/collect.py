@@ -71,11 +71,20 @@ def results(campaign: Campaign, statuses: dict[str, Status]) -> tuple[xarray.Dat
         found.append(states.assign_coords(coordinates))
     if not found:
         return None, refused
-    names = {str(name) for states in found for name in states.coords if str(name).startswith("axis_")}
-    for k, states in enumerate(found):  # a grid may lack an axis that another has
-        missing = {name: ("state", [""] * states.sizes["state"]) for name in names - {str(name) for name in states.coords}}
-        found[k] = states.assign_coords(missing)
-    return xarray.concat(found, "state", data_vars="all", join="outer"), refused
+    return xarray.concat(same_axes(found), "state", data_vars="all", join="outer"), refused
+
+
+def same_axes(found: Sequence[xarray.Dataset]) -> list[xarray.Dataset]:
+    """The datasets with the same axes, each of one kind: numbers, NaN where a grid lacks the axis, or else text, then empty."""
+    names = sorted({str(name) for states in found for name in states.coords if str(name).startswith("axis_")})
+    numeric = {name for name in names if all(states[name].dtype.kind in "iuf" for states in found if name in states.coords)}
+
+    def column(states: xarray.Dataset, name: str) -> list[Any]:
+        if name not in states.coords:
+            return [np.nan if name in numeric else ""] * states.sizes["state"]
+        return list(states[name].values if name in numeric else map(str, states[name].values))
+
+    return [states.assign_coords({name: ("state", column(states, name)) for name in names}) for states in found]
 
 
 def _plain(value: Any) -> float | int | str:

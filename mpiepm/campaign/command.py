@@ -55,7 +55,7 @@ def _plan(campaign: Campaign, arguments: argparse.Namespace) -> int:
     on = machine.measure() if arguments.measure else _machine(campaign.site)
     predicted, statuses = costs(campaign, on), _survey(campaign)
     print(tables.plan(campaign, predicted, statuses))
-    todo = [point for point in campaign.points if statuses[point.name].state != "finished"]
+    todo = [point for point in campaign.points if statuses[point.name].state != "finished" and not point.conflict]
     wanted = submit.batches(campaign, todo, predicted, campaign.site, campaign.site.array_limit or 1000)
     print(f"\n{_summary(campaign, statuses)}")
     print(tables.demand(campaign, todo, predicted, wanted))
@@ -99,7 +99,7 @@ def _todo(campaign: Campaign, *, failed: bool) -> list[Point]:
         if statuses[point.name].state == "finished":
             rundir.tidy(point.folder)  # it may have been killed between its archive and this
     skipped = _UNDER_WAY if failed else (*_UNDER_WAY, "failed")
-    return [point for point in campaign.points if statuses[point.name].state not in skipped]
+    return [point for point in campaign.points if statuses[point.name].state not in skipped and not point.conflict]
 
 
 def _work(campaign: Campaign, todo: list[Point], cores: int) -> int:
@@ -146,7 +146,8 @@ def _hand_in(campaign: Campaign, todo: Sequence[Point]) -> int:
         faults.append(error)
     if identities:
         try:
-            print(f"job {submit.finish(campaign, identities)}: collects the results when these have ended", flush=True)
+            identity = submit.finish(campaign, identities, max(batch.request.walltime for batch in wanted))
+            print(f"job {identity}: collects the results when these have ended", flush=True)
         except ParameterError as error:
             faults.append(error)
     if faults:

@@ -89,7 +89,8 @@ def tables(family: Family) -> list[dict[str, Any]]:
         rows = {f"{t:g}": [values.get((t, length), Cell("")) for length in family.lengths]
                 for t in sorted({t for t, _ in values}, reverse=True)}  # fmt: skip
         if any(cell.text not in ("", "–") for row in rows.values() for cell in row):
-            units = table[quantity].attrs.get("units", "1").replace("1", "")
+            units = table[quantity].attrs.get("units", "1")
+            units = "" if units == "1" else units
             found.append({"title": findings.label(quantity), "units": units, "columns": family.lengths, "rows": rows})
     return [*found[:SHOWN], _origins(family), *found[SHOWN:]]
 

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mpiepm.analysis import estimators
-from mpiepm.analysis.read import Ensemble, first_event_map
+from mpiepm.analysis.ensembles import Ensemble
+from mpiepm.analysis.read import first_event_map
 from mpiepm.analysis.scaling import LENGTHS
 from mpiepm.campaign.findings import Family
 from mpiepm.core.params import ParameterError

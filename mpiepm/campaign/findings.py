@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from math import floor, isfinite, log, log10
+from math import floor, isfinite, isnan, log, log10
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import xarray
 
 from mpiepm.analysis import scaling
 from mpiepm.analysis.collapse import Collapse
+from mpiepm.analysis.ensembles import Ensemble, ensembles
 from mpiepm.analysis.errors import Estimate
-from mpiepm.analysis.read import Ensemble, ensembles
 from mpiepm.analysis.scaling import Step
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
@@ -71,6 +71,11 @@ def _family(name: str, members: list[Ensemble], replicas: int) -> Family:
     steps = {quantity: scaling.steps(table, quantity) for quantity in scaling.measured(table)}
     enough = {quantity: scaling.sufficient(table, quantity) for quantity in ("tau_alpha", "chi4_peak")}
     return Family(name, members, table, steps, enough, scaling.collapses(table, replicas))
+
+
+def notes(family: Family) -> list[str]:
+    """Why numbers are missing, or have no error; in the words of `mpiepm analyse`."""
+    return scaling.notes(family.table, family.ensembles, NAMES)
 
 
 def sentences(family: Family) -> list[str]:
@@ -173,6 +178,8 @@ def compact(value: float, error: float) -> str:
     """715(40), 2.71(20)×10¹²: the digits in brackets are the standard error of the last ones."""
     if not isfinite(value):
         return "–"
+    if isnan(error):
+        return f"{value:.3g} (no error)"
     power = floor(log10(abs(value))) if value else 0
     power = 0 if -3 <= power < 5 and not error >= 100.0 else power
     tail = f"×10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if power else ""

@@ -26,6 +26,7 @@ from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
 from mpiepm.core.sections import LARGEST, Lattice, Section
+from mpiepm.core.trajectory import differences
 from mpiepm.engine.layout import most_ranks
 from mpiepm.io import rundir
 
@@ -68,6 +69,7 @@ class Point:
     ----------
     name : by the axes, unique in the campaign;  folder : where it lies, usually OUT/name
     axes : L, T, ... and what else the grid varies
+    conflict : why the run in `folder` cannot become this one, "" if it can
     """
 
     name: str
@@ -75,6 +77,7 @@ class Point:
     axes: Mapping[str, Any]
     params: AnyParameters
     resources: Resources
+    conflict: str = ""
 
     @property
     def sites(self) -> int:
@@ -107,7 +110,7 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
 
     Raises
     ------
-    ParameterError : if the file is wrong, or a point's directory holds another run
+    ParameterError : if the file is wrong, or a point's directory holds a run whose parameters cannot be read
     """
     source = str(path)
     file = validated(File, load_toml(path), source)
@@ -143,7 +146,7 @@ def _points(file: File, out: Path) -> Iterator[Point]:
             except ParameterError as error:
                 raise ParameterError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
             if (twin := named.setdefault(name, point)).params != point.params:
-                changed = "; ".join(rundir.differences(twin.params, point.params))
+                changed = "; ".join(map(str, differences(twin.params, point.params)))
                 raise ParameterError(f"{name}: two points of this name differ, give a grid a name: {changed}")
             if point.params not in known:
                 known.add(point.params)
@@ -180,14 +183,13 @@ def _place(points: list[Point], out: Path) -> tuple[list[Point], list[Path]]:
     """The points with the directories they really lie in, and directories of other runs."""
     texts = {folder: _text(folder / rundir.PARAMETERS) for folder in _run_directories(out)}
     taken = set[Path]()
-    for point in points:
+    for number, point in enumerate(points):
         folder = point.folder
         if folder not in texts and _exists(folder / rundir.PARAMETERS):  # that was found under another name, through a link
             texts[folder] = _text(folder / rundir.PARAMETERS)
         if folder in texts:
-            if texts[folder] != point.params.to_toml() and (there := load(folder / rundir.PARAMETERS)) != point.params:
-                changed = "; ".join(rundir.differences(there, point.params))
-                raise ParameterError(f"{point.name}: {folder} holds a run with other parameters: {changed}")
+            if texts[folder] != point.params.to_toml():
+                points[number] = replace(point, conflict=rundir.refusal(folder, point.params))
             taken.add(folder)
     if len(taken) == len(texts):
         return points, []

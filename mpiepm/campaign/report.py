@@ -78,7 +78,8 @@ def _context(
         "attention": [entry for entry in entries if entry["status"] not in ("finished", "running", "queued")],
         "matrix": _matrix(entries), "states": _states(entries), "ratio": _ratio(total),
         "families": [(family, findings.sentences(family), exhibits.drawings(family, f"f{k}"), exhibits.tables(family),
-                      exhibits.collapses(family, f"f{k}"), exhibits.maps(family), exhibits.steps(family))
+                      exhibits.collapses(family, f"f{k}"), exhibits.maps(family), exhibits.steps(family),
+                      findings.notes(family))
                      for k, family in enumerate(families)],
         "stationary": stationary, "refused": told["left_out"], "strays": told["strays"],
         "cost_figure": _cost_figure(hours), "common": _common(entries), "software": told["software"],

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,9 @@ class Site(Section):
     array_limit: Count | None = Field(default=None, description="jobs in an array; default: as scontrol tells it")
     cores_per_node: Count | None = Field(default=None)
     memory_per_node: Positive | None = Field(default=None, description="GB")
+    memory: Literal["per node", "per core", "none"] = Field(
+        default="per node", description="how sbatch is asked for memory: --mem, --mem-per-cpu, or not at all"
+    )
     warning: Annotated[int, Field(ge=1, le=65535)] = Field(
         default=180, description="seconds before the end of its time at which a job is told; Slurm knows no more"
     )

@@ -8,7 +8,7 @@ from typing import Literal
 from mpiepm.campaign import failures
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.queue import Job
-from mpiepm.io import checkpoint, lock, rundir
+from mpiepm.io import archive, checkpoint, lock, rundir
 
 State = Literal["finished", "running", "queued", "unfinished", "failed", "missing"]
 STATES: tuple[State, ...] = ("finished", "running", "queued", "unfinished", "failed", "missing")
@@ -30,7 +30,9 @@ def survey(campaign: Campaign, jobs: Mapping[Path, Job]) -> dict[str, Status]:
 def of(point: Point, job: Job | None = None) -> Status:
     """Status of one point, which may have been submitted in a job."""
     folder = point.folder
-    if rundir.is_finished(folder):
+    if point.conflict:
+        return Status("failed", point.conflict)
+    if rundir.is_finished(folder, point.params):
         return Status("finished")
     if holder := lock.holder(folder):
         return Status("running", str(holder))
@@ -42,11 +44,21 @@ def of(point: Point, job: Job | None = None) -> Status:
         return Status("failed", why)
     if job and job.goes:
         return Status("queued", f"in job {job.identity}")
-    said = [f"job {job.identity} {job.state}" if job.state else f"was in jobs/{job.identity}.list"] if job else []
+    said = [_last_known(job)] if job else []
     if (folder / rundir.LOG).exists():
         newest = next(iter(checkpoint.existing(folder)), None)
-        return Status("unfinished", ", ".join([newest.name if newest else "no checkpoint", *said]))
+        there = f"{archive.NAME} of a shorter run" if (folder / archive.NAME).exists() else "no checkpoint"
+        return Status("unfinished", ", ".join([newest.name if newest else there, *said]))
     return Status("missing", ", ".join(said))
+
+
+def _last_known(job: Job) -> str:
+    """Of a job that neither waits nor runs."""
+    if not job.state:
+        return f"was in jobs/{job.identity}.list"
+    if job.reason == "BadConstraints":
+        return f"job {job.identity} {job.state}: no node has what it asks for (see `memory` and `options` of the site profile)"
+    return f"job {job.identity} {job.state}"
 
 
 def count(statuses: Iterable[Status]) -> str:

@@ -1,5 +1,6 @@
 """Hand points to Slurm, by the templates of slurm/: arrays of equal jobs, small runs packed; and then `collect`."""
 
+import importlib.metadata
 import math
 import os
 import re
@@ -17,8 +18,10 @@ from mpiepm.campaign.site import Site
 from mpiepm.core.params import ParameterError
 from mpiepm.io import rundir
 
-_ROOT = Path(mpiepm.__file__).resolve().parents[1]
-_MARGIN = 1.5  # of memory over the prediction
+_MARGIN = 1.5      # of memory over the prediction
+_COLLECTING = 240  # minutes, at most
+# Settings of the job that submits, if one does, and what is meant for templates that are used by hand
+_OTHER_JOBS = re.compile(r"(?!SLURM_(CONF|CLUSTERS)$)SLURM_.*|PARAMS|COMMAND")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,23 @@ def array_limit(site: Site) -> int:
     return max(int(match[1]) - 1, 1) if match else 1000
 
 
+def _root() -> Path:
+    """The folder that slurm/ lies in: the checkout, or where the package's data files are installed.
+
+    Raises
+    ------
+    ParameterError : if there is none
+    """
+    checkout = Path(mpiepm.__file__).resolve().parents[1]
+    if (checkout / "slurm" / "common.sh").exists():
+        return checkout
+    with suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("mpiepm") or ():
+            if file.parts[-2:] == ("slurm", "common.sh"):
+                return Path(str(file.locate())).resolve().parents[1]
+    raise ParameterError(f"{checkout / 'slurm'}: no job templates there; install mpiepm with pip, or from its repository")
+
+
 def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch, str]]:
     """Hand them to Slurm, when all run directories are there: each, and the number of its job, as soon as it is accepted.
 
@@ -128,9 +148,7 @@ def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch,
     ------
     ParameterError : if a directory cannot be made, or sbatch refuses; what was accepted before stays
     """
-    templates = _ROOT / "slurm"
-    if not templates.is_dir():
-        raise ParameterError(f"{templates}: no job templates there; install mpiepm from its repository, as run/setup.sh does")
+    templates = _root() / "slurm"
     before = queue.newest(campaign)
     for point in (point for batch in wanted for point in batch.points):
         rundir.plant(point.folder, point.params)
@@ -143,14 +161,16 @@ def submit(campaign: Campaign, wanted: Sequence[Batch]) -> Iterator[tuple[Batch,
         yield batch, identity
 
 
-def finish(campaign: Campaign, identities: Sequence[str]) -> str:
-    """Submit what comes after these jobs: `collect`."""
+def finish(campaign: Campaign, identities: Sequence[str], walltime: int) -> str:
+    """Submit what comes after these jobs, `collect`; it asks for no more minutes than they, up to `_COLLECTING`."""
     site = campaign.site
     options = [f"--dependency=afterany:{':'.join(identities)}", f"--job-name={campaign.name}-finish"]
+    options += [f"--time={min(walltime, _COLLECTING)}"]
     options += [f"--output={queue.folder(campaign).resolve()}/%x-%j.out"]
     variables = {"CAMPAIGN": str(campaign.file.resolve()), "OUT": str(campaign.out.resolve())}
     variables["MPIEPM_SITE"] = str(campaign.profile.resolve()) if campaign.profile else ""
-    return _call([*options, *_site_options(site), str(_ROOT / "slurm" / "finish.sbatch")], {**_environment(site), **variables})
+    template = _root() / "slurm" / "finish.sbatch"
+    return _call([*options, *_site_options(site), str(template)], {**_environment(site), **variables})
 
 
 def _sbatch(campaign: Campaign, batch: Batch, number: str, templates: Path) -> str:
@@ -166,10 +186,12 @@ def _sbatch(campaign: Campaign, batch: Batch, number: str, templates: Path) -> s
         f"--job-name={name}", f"--output={output}", f"--ntasks={batch.cores}",
         f"--nodes={request.nodes}", f"--time={request.walltime}", f"--signal=B:USR1@{site.warning}",
     ]  # fmt: skip
-    if request.packed:
-        options.append(f"--mem={batch.memory}M")
-    else:
-        options += [f"--array=1-{len(batch.points)}", f"--mem={-(-batch.memory // request.nodes)}M"]
+    if not request.packed:
+        options.append(f"--array=1-{len(batch.points)}")
+    if site.memory == "per node":
+        options.append(f"--mem={-(-batch.memory // request.nodes)}M")
+    elif site.memory == "per core":
+        options.append(f"--mem-per-cpu={-(-batch.memory // batch.cores)}M")
     template = templates / ("packed.sbatch" if request.packed else "array.sbatch")
     variables = {"LIST": str(path), "RANKS": str(request.ranks), **_environment(site)}
     try:
@@ -194,14 +216,14 @@ def _site_options(site: Site) -> list[str]:
 def _environment(site: Site) -> dict[str, str]:
     """What the templates ask for; see slurm/common.sh."""
     return {
-        "MPIEPM": str(_ROOT), "MPIEPM_BIN": str(Path(sys.executable).parent), "MODULES": " ".join(site.modules),
+        "MPIEPM": str(_root()), "MPIEPM_BIN": str(Path(sys.executable).parent), "MODULES": " ".join(site.modules),
         "LAUNCHER": site.launcher, "MAX_RESTARTS": str(site.restarts),
     }  # fmt: skip
 
 
 def _call(arguments: list[str], variables: dict[str, str]) -> str:
     command = ["sbatch", "--parsable", "--export=ALL", *arguments]
-    environment = {key: value for key, value in os.environ.items() if key not in ("PARAMS", "COMMAND")}  # for hands only
+    environment = {key: value for key, value in os.environ.items() if not _OTHER_JOBS.fullmatch(key)}
     done = queue.call(command, {**environment, **variables})
     if done.returncode:
         raise ParameterError(f"{' '.join(command)}: {'; '.join(done.stderr.strip().splitlines())}")

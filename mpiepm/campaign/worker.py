@@ -20,9 +20,11 @@ from mpiepm.io import lock, rundir
 
 _started: list[subprocess.Popen[str]] = []  # the mpirun of this process
 _environment: dict[str, str] = {}            # for mpirun: without what the MPI library has put there for this process
-_MPIRUN = {  # Open MPI: several at a time must not bind to the same cores; more ranks than cores are slow but possible
+_MPIRUN = {  # Open MPI 4 and 5: several at a time must not bind to the same cores; more ranks than cores are slow but possible
     "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "PRTE_MCA_hwloc_default_binding_policy": "none",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
 _TOLD_TOO_EARLY = (-signal.SIGUSR1, 128 + signal.SIGUSR1)  # mpirun, or its ranks, while they did not listen yet
 
@@ -126,7 +128,7 @@ def _compile(texts: list[str]) -> tuple[int, str]:
 
 def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
     """One run, unless another process has meanwhile done it or works at it; a failure is kept beside it."""
-    if rundir.is_finished(folder):
+    if rundir.is_finished(folder, parse(text)):
         return FINISHED, ""
     if holder := lock.holder(folder):
         return UNFINISHED, f"in use by {holder}"

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mpiepm.core.sections import Correlations, Count, Histogram, LogSchedule, Positive, Run, Section
+from mpiepm.core.sections import Correlations, Count, Histogram, LogSchedule, NotNegative, Positive, Run, Section
+from mpiepm.core.trajectory import Change
 
 
 class Ferrero(Section):
@@ -81,7 +82,7 @@ class StationaryRun(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
     equilibrate: StationaryEquilibrate = Field(description="what to discard first")
-    duration: Positive = Field(description="of the stationary run, tau")
+    duration: Annotated[Positive, Change.LENGTH] = Field(description="of the stationary run, tau")
 
     origins: ClassVar[int] = 1
     overlap: ClassVar[int] = 1
@@ -106,14 +107,25 @@ class StationaryOutput(Section):
     """[output], model "ferrero"."""
 
     interval: Positive = Field(default=1.0, description="tau between entries of the series and fillings of the histogram")
-    histogram: Histogram = Field(default=Histogram())
-    snapshots: tuple[Positive, ...] = Field(
-        default=(), strict=False, description="times since equilibration at which the fields are stored"
+    histogram: Annotated[Histogram, Change.EQUILIBRATING] = Field(default=Histogram())
+    snapshots: Annotated[tuple[NotNegative, ...], Change.ALWAYS] = Field(
+        default=(), strict=False, description="times since equilibration at which the fields are stored, from 0 on"
     )
-    correlations: Correlations | None = Field(default=None, description="C_sigma(t) and C_p(t) from the end of equilibration")
-    waiting_times: bool = Field(default=True, description="times between successive activations of a site")
-    event_counts: bool = Field(default=False, description="map of the number of events of each site")
-    checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")
+    correlations: Annotated[Correlations | None, Change.EQUILIBRATING] = Field(
+        default=None, description="C_sigma(t) and C_p(t) from the end of equilibration"
+    )
+    waiting_times: Annotated[bool, Change.EQUILIBRATING] = Field(
+        default=True, description="times between successive activations of a site"
+    )
+    event_counts: Annotated[bool, Change.EQUILIBRATING] = Field(
+        default=False, description="map of the number of events of each site"
+    )
+    checkpoint_minutes: Annotated[Positive, Change.ALWAYS] = Field(
+        default=10.0, description="wall-clock minutes between checkpoints"
+    )
+    keep_state: Annotated[bool, Change.ALWAYS] = Field(
+        default=True, description="keep state.h5, a checkpoint of the end: what is needed to make a finished run longer"
+    )
 
 
 class Tracers(Section):

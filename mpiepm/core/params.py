@@ -4,6 +4,7 @@ Keys, defaults and meanings stand in `core.sections` and `core.ferrero_sections`
 each other. A wrong file raises `ParameterError` with one line for each fault: the dotted key, the value found, what is allowed.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from mpiepm.core import cold
 from mpiepm.core.ferrero_sections import Ferrero, StationaryOutput, StationaryRun, Step, Tracers
 from mpiepm.core.sections import Auto, Epmq, Event, Lattice, Output, Run, Section, Split, Sweep
 from mpiepm.core.wording import describe, shown
@@ -82,6 +84,23 @@ class Parameters(_Root):
             dynamics = "extremal" if extremal else "thermal"
             given = f"model.temperature = {self.model.temperature:g}, engine.dynamics = {dynamics!r}"
             raise ValueError(f"{given}: must be temperature 0 for extremal dynamics, above 0 for thermal")
+        return self
+
+
+    @model_validator(mode="after")
+    def _times_can_be_counted(self) -> "Parameters":
+        model, (lx, ly) = self.model, self.lattice.size
+        if model.temperature == 0:
+            return self
+        given = f"model.temperature = {model.temperature:g}"
+        lowest = cold.lowest_temperature(model)
+        if not isinstance(self.engine, Sweep) and model.temperature < lowest:
+            what = f"at least {lowest:.3g}, or 0 with extremal dynamics"
+            raise ValueError(f"{given}, engine.name = {self.engine.name!r}: must be {what}")
+        wait, longest = cold.log_first_wait(model, lx * ly), math.log(cold.LONGEST)
+        if wait > longest:
+            given += f", model.initial_stress_std = {model.initial_stress_std:g}"
+            raise ValueError(f"{given}: exp({wait:.4g}) sweeps before the first event, must be at most exp({longest:.0f})")
         return self
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mpiepm.core.trajectory import Change
+
 LARGEST = 1e100  # of any number: its cube is one as well
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
@@ -119,7 +121,7 @@ class Run(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
     equilibrate: Equilibrate = Field(default=Equilibrate(events_per_site=10.0), description="what to discard first")
-    origins: Count = Field(default=20, description="measurements, each from its origin of time")
+    origins: Annotated[Count, Change.LENGTH] = Field(default=20, description="measurements, each from its origin of time")
     origin_events_per_site: Positive | None = Field(
         default=None,
         description="an origin lasts this many 1/Gamma, Gamma as measured in the second half of the equilibration "
@@ -193,16 +195,31 @@ class Output(Section):
     """[output]"""
 
     lags: LogSchedule = Field(default=LogSchedule(), description="lags at which P, the series and the histogram are taken")
-    snapshots: tuple[Positive, ...] = Field(
-        default=(), strict=False, description="lags of every origin at which the fields are stored"
+    snapshots: Annotated[tuple[NotNegative, ...], Change.ALWAYS] = Field(
+        default=(), strict=False, description="lags of every origin at which the fields are stored; 0: the state at the origin"
     )
-    snapshot_origins: Count = Field(default=1, description="only the first origins store snapshots")
-    first_event_maps: bool = Field(default=True, description="store the lag of the first event of every site, per origin")
-    histogram: Histogram = Field(default=Histogram())
-    correlations: Correlations | None = Field(default=None, description="C_s(t) and C_p(t)")
-    four_point: Maps | None = Field(default=None, description="S4(q, t)")
-    clusters: Maps | None = Field(default=None, description="sizes of the clusters of mobile sites")
-    avalanches: Avalanches | None = Field(default=None, description="sizes, durations and extent of avalanches")
-    waiting_times: bool = Field(default=False, description="times between successive events of a site")
-    event_counts: bool = Field(default=False, description="map of the number of events of each site, per origin")
-    checkpoint_minutes: Positive = Field(default=10.0, description="wall-clock minutes between checkpoints")
+    snapshot_origins: Annotated[Count, Change.ALWAYS] = Field(default=1, description="only the first origins store snapshots")
+    first_event_maps: Annotated[bool, Change.EQUILIBRATING] = Field(
+        default=True, description="store the lag of the first event of every site, per origin"
+    )
+    histogram: Annotated[Histogram, Change.EQUILIBRATING] = Field(default=Histogram())
+    correlations: Annotated[Correlations | None, Change.EQUILIBRATING] = Field(default=None, description="C_s(t) and C_p(t)")
+    four_point: Annotated[Maps | None, Change.EQUILIBRATING] = Field(default=None, description="S4(q, t)")
+    clusters: Annotated[Maps | None, Change.EQUILIBRATING] = Field(
+        default=None, description="sizes of the clusters of mobile sites"
+    )
+    avalanches: Annotated[Avalanches | None, Change.EQUILIBRATING] = Field(
+        default=None, description="sizes, durations and extent of avalanches"
+    )
+    waiting_times: Annotated[bool, Change.EQUILIBRATING] = Field(
+        default=False, description="times between successive events of a site"
+    )
+    event_counts: Annotated[bool, Change.EQUILIBRATING] = Field(
+        default=False, description="map of the number of events of each site, per origin"
+    )
+    checkpoint_minutes: Annotated[Positive, Change.ALWAYS] = Field(
+        default=10.0, description="wall-clock minutes between checkpoints"
+    )
+    keep_state: Annotated[bool, Change.ALWAYS] = Field(
+        default=True, description="keep state.h5, a checkpoint of the end: what is needed to make a finished run longer"
+    )

@@ -7,6 +7,22 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 _LONGEST = 60  # of a value that is shown
+_SYMBOLS = {  # what papers and other programs call a key
+    "T": ("model.temperature",),
+    "L": ("lattice.size",),
+    "N": ("lattice.size",),
+    "Lx": ("lattice.size",),
+    "Ly": ("lattice.size",),
+    "dt": ("engine.time_step", "engine.window"),
+    "a": ("model.barrier_exponent",),
+    "K": ("model.stiffness",),
+    "sigma_c": ("model.threshold",),
+    "sigma_Y": ("model.threshold",),
+    "z0": ("model.mean_drop",),
+    "mu": ("model.shear_modulus",),
+    "R": ("model.initial_stress_std",),
+    "M": ("engine.harmonics",),
+}
 _ALLOWED = {
     "float_type": "a number",
     "finite_number": "a finite number",
@@ -45,6 +61,10 @@ def describe(root: type[BaseModel], error: Mapping[str, Any], others: Mapping[st
     if kind == "union_tag_invalid":
         key, value = f"{key}.name", value["name"]
     allowed = _ALLOWED[kind].format(**context) if kind in _ALLOWED else error["msg"]
+    if kind == "tuple_type" and isinstance(value, int | float) and not isinstance(value, bool):
+        entries = [entry for entry in get_args(_field(root, location).annotation) if entry is not Ellipsis]
+        number = f" of {len(entries)} numbers" if len(entries) > 1 else ""
+        allowed = f"a list{number}, such as {[value] * len(entries)}"
     if isinstance(value, int) and not isinstance(value, bool) and kind == "float_type":
         allowed = "a finite number"  # one too large for a float
     return f"{key} = {shown(value)}: must be {allowed}"
@@ -84,8 +104,22 @@ def _hint(root: type[BaseModel], location: Sequence[Any], others: Mapping[str, t
     for section in _sections(root, path[:1]):
         if key in section.model_fields:
             return f"it belongs to {path[0]}.name = {section.model_fields['name'].default!r}"
-    near = difflib.get_close_matches(str(key), here, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(key), here, n=1, cutoff=0.8 if _elsewhere(root, key) else 0.5)
+    if not near and (place := _elsewhere(root, key)):
+        return place
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(here)}"
+
+
+def _elsewhere(root: type[BaseModel], key: Any) -> str:
+    """Where a key belongs that stands in the wrong section, or is a symbol of the papers; "" if that is not known."""
+    for name in _SYMBOLS.get(key, ()):
+        section, _, proper = name.partition(".")
+        if any(proper in found.model_fields for found in _sections(root, [section])):
+            return f"did you mean {proper} in [{section}]?"
+    for section in root.model_fields:
+        if any(key in found.model_fields for found in _sections(root, [section])):
+            return f"it belongs to [{section}]"
+    return ""
 
 
 def _field(root: type[BaseModel], location: Sequence[Any]) -> Any:

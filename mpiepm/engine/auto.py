@@ -5,16 +5,20 @@ for a moment on a copy of the state. The cost of a sweep follows from the yield 
 
     event, split:  seconds per event * Gamma N,      sweep:  seconds per sweep,
 
-and the cheapest is chosen, an exact one if it costs little more. Clocks differ from run to run, so the choice is not a
-function of the parameters; it is stored in every checkpoint, and a resumed run keeps it.
+and the cheapest is chosen, an exact one if it costs little more. The sweep engine makes an attempt per site and sweep, whether
+anything happens or not: where these alone take longer than another engine needs for the events, it is not tried. A trial
+ends by the clock, also where nothing happens. Clocks differ from run to run, so the choice is not a function of the parameters;
+it is stored in every checkpoint, and a resumed run keeps it.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
+from mpiepm.core import alive
 from mpiepm.core.params import Parameters
 from mpiepm.core.sections import Event, Split, Sweep
 from mpiepm.engine.base import Engine
@@ -25,7 +29,9 @@ from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.state import Events, State
 
-_TRIAL = 0.5            # seconds on each engine
+_TRIAL = 0.5            # seconds on each engine, after as much to begin with, and the batch of events that then ends
+_ATTEMPT = 2e-9         # seconds of one rank for an attempt of the sweep engine, at least
+_FOREVER = 1e300        # sweeps
 _PATIENCE = 1.5         # an exact engine may cost this much more
 _MOST_SITES = 1 << 20   # beyond, the event engine is not tried: an event takes milliseconds
 
@@ -65,7 +71,7 @@ class AutoEngine:
         """That of the engine in use."""
         return self._engine.boundary(time)
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """By the engine in use."""
         yield from self._engine.advance(state, until)
         if not self.reason and state.time > 1.1 * self._last[0]:
@@ -84,10 +90,12 @@ class AutoEngine:
     def _choose(self) -> None:
         passed, events = self._last[0] - self._middle[0], self._last[1] - self._middle[1]
         activity = max(events, 1) / passed if passed > 0 else 1.0  # events per sweep, on the whole lattice
-        costs = {}
-        for engine in (Event(), Split(), Sweep()):
+        costs: dict[str, float] = {}
+        for engine in (Event(), Split()):
             if self._fits(engine):
                 costs[engine.name] = self._trial(engine.name, activity)
+        if self.domain.sites * _ATTEMPT / self.domain.size < min(costs.values(), default=np.inf):
+            costs["sweep"] = self._trial("sweep", activity)
         cheapest = min(costs, key=lambda name: costs[name])
         choice = "event" if costs.get("event", np.inf) <= _PATIENCE * costs[cheapest] else cheapest
         listed = ", ".join(f"{name} {cost:.3g}" for name, cost in costs.items())
@@ -104,20 +112,24 @@ class AutoEngine:
         """Seconds per sweep of the engine `name`, measured on a copy of the state; the same on all ranks."""
         state = State(self._state.stress.copy(), self._state.plastic_strain.copy())
         engine = self._build(name, state)
-        until = max(1.0, 1.0 / activity)
-        for _ in engine.advance(state, engine.boundary(until)):  # what is compiled or allocated once does not count
-            pass
-        began, start, events = time.perf_counter(), state.time, state.events
-        enough = False
-        while not enough:
-            until *= 2.0
-            for _ in engine.advance(state, engine.boundary(until)):
-                pass
-            enough = self.domain.comm.bcast(time.perf_counter() - began > _TRIAL)
-        seconds = self.domain.comm.bcast(time.perf_counter() - began)
+        self._run_for(_TRIAL, engine, state)  # what is compiled or allocated once does not count
+        start, events = state.time, state.events
+        seconds = self._run_for(_TRIAL, engine, state)
         if name == "sweep":
-            return float(seconds / (state.time - start))
-        return float(seconds / max(state.events - events, 1) * activity)
+            return seconds / (state.time - start)
+        return seconds / max(state.events - events, 1) * activity
+
+    def _run_for(self, seconds: float, engine: Engine, state: State) -> float:
+        """Let an engine run for about so long, at least one batch; the seconds it has taken, the same on all ranks."""
+        began = time.perf_counter()
+        passed = 0.0
+        with closing(engine.advance(state, engine.boundary(state.time + _FOREVER))) as batches:
+            for _ in batches:
+                alive.got_on()
+                passed = self.domain.comm.bcast(time.perf_counter() - began)
+                if passed >= seconds:
+                    break
+        return passed
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The choice, and what the engine in use saves."""

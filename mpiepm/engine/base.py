@@ -1,6 +1,6 @@
 """What every engine does: bring a state forward in time, exactly the same way wherever one stops."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,10 +18,12 @@ class Engine(Protocol):
     def boundary(self, time: float) -> float:
         """Earliest time >= `time` (sweeps since the origin) at which the engine can stop; the same on all ranks."""
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """Bring `state` to `until`, which must be a `boundary`, handing out the events performed on the way. Collective.
 
-        Every rank is handed the same number of batches, with the events of its own rows.
+        Every rank is handed the same number of batches, with the events of its own rows. Where nothing happens, empty
+        batches come often enough for a caller that has to look at the clock. The caller may close the generator after
+        any batch: the state is then at `state.time` < `until`, and the next call goes on from there.
         """
 
     def change(self, state: State, alter: Callable[[State], None]) -> None:

@@ -14,18 +14,28 @@ from typing import Any
 
 import numpy as np
 
+from mpiepm.core.cold import LONGEST
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
-from mpiepm.engine import thinning
+from mpiepm.engine import bounds, thinning
+from mpiepm.engine.bounds import Physics
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.single import SingleEvents
-from mpiepm.engine.thinning import NOBODY, VIOLATED, Clocks, Physics, Rejections, draw_wait, propose, undo
+from mpiepm.engine.thinning import NOBODY, VIOLATED, Clocks, Rejections, draw_wait, propose, undo
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.realspace import Tables
 from mpiepm.physics.state import State
 
 _NEGLIGIBLE = 0.1  # share of the mean yield rate that a site may have without a tight bound
+_TOO_LONG = 1e12   # quiet times, compared with the time behind `deep`, during which all sites would be drawn in vain
+
+
+@njit
+def _deep(p: Physics, time: float) -> float:
+    """Stress below which a site's rate is negligible if every site has one event in this time, sweeps."""
+    barrier = p.temperature * math.log(time / _NEGLIGIBLE)
+    return float(p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent))
 
 
 @njit
@@ -69,7 +79,7 @@ def _run(
 ) -> tuple[int, float]:  # fmt: skip
     """Up to `limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; new `now`. Collective.
 
-    Returns -1 instead of their number if a bound is violated, with the message in events[0].
+    Instead of their number, with the message in events[0]: -1 if a bound is violated, -2 if the wait is longer than LONGEST.
     """
     n = 0
     message = np.empty(5)
@@ -81,10 +91,15 @@ def _run(
         if message[0] == VIOLATED:
             events[0] = message
             return -1, now
-        undo(clocks, log, rejected, first_row, message[0], int(message[1]))
+        if message[0] > LONGEST:
+            events[0] = message
+            return -2, now
+        undo(p, clocks, log, rejected, first_row, message[0], int(message[1]))
         if message[1] == NOBODY:
             continue
         _perform(tables, pending, elastic, p, clocks, seed, first_row, message, stress, plastic_strain)
+        if message[0] > _TOO_LONG and _deep(p, message[0] / _TOO_LONG) < clocks.deep[0]:
+            clocks.deep[0] = _deep(p, message[0])
         now += message[0]
         events[n] = message
         events[n, 0] = now
@@ -97,7 +112,7 @@ class EventEngine(SingleEvents):
 
     def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
         super().__init__(domain, params)
-        self._physics = thinning.physics(params.model)
+        self._physics = bounds.physics(params.model)
         self._clocks = thinning.clocks(domain.local_shape)
         self._log = thinning.rejections()
         self._last = 0.0        # time of the last event since the origin
@@ -152,8 +167,7 @@ class EventEngine(SingleEvents):
         passed, p = self._last - self._since[1], self._physics
         self._since = (events, self._last)
         if passed > _NEGLIGIBLE:
-            barrier = p.temperature * math.log(passed / _NEGLIGIBLE)
-            self._clocks.deep[0] = p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent)
+            self._clocks.deep[0] = _deep(p, passed)
 
     def _perform(self, state: State, until: float, limit: int) -> int:
         found, self._last = _run(
@@ -161,6 +175,8 @@ class EventEngine(SingleEvents):
             self.domain.first_row, self._last, until, state.stress, state.plastic_strain,
             self._messages, self._events, limit,
         )  # fmt: skip
-        if found < 0:
+        if found == -1:
             raise thinning.violation(self._events[0, 1:].tolist(), self._last)
+        if found == -2:
+            raise thinning.too_late(float(self._events[0, 0]), self._last)
         return found

@@ -8,6 +8,9 @@ from mpiepm.core.params import AnyParameters, Parameters
 from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 
+_SITES_PER_RANK = 1 << 15        # from which on more ranks are faster; see docs/event_engine.md
+_SITES_PER_RANK_SPLIT = 1 << 18  # an event costs the same on any lattice, so only many in a window are worth a message
+
 
 def strip_edges(rows: int, strip: int) -> np.ndarray:
     """First row of every strip, and `rows`: as many strips of at least `strip` rows as there is room for, or one."""
@@ -37,6 +40,12 @@ def fewest_ranks(params: AnyParameters) -> int:
         fields = 1 if params.output.four_point else 0
     rows = (2**31 - 1) // max(fields * (ly // 2 + 1), 1)
     return -(-lx // rows)
+
+
+def advised_ranks(params: AnyParameters) -> int:
+    """Largest number of ranks that is likely to be faster than fewer, by the sites of each."""
+    least = _SITES_PER_RANK_SPLIT if isinstance(params.engine, Split) else _SITES_PER_RANK
+    return max(1, min(most_ranks(params), params.lattice.size[0] * params.lattice.size[1] // least))
 
 
 def slabs(params: AnyParameters, comm: Any = None) -> Domain:

@@ -1,7 +1,7 @@
 """What the engines share that perform one event at a time on all ranks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from mpiepm.grid.domain import Domain
 from mpiepm.physics import realspace
 from mpiepm.physics.state import Events, State
 
-BATCH = 4096  # events handed out together, at most
+BATCH = 4096            # events handed out together, at most
+_BATCH_SITES = 2.0**30  # events of a batch times sites of the lattice, at most: it takes about a third of a second
 
 
 class SingleEvents(ABC):
@@ -27,6 +28,7 @@ class SingleEvents(ABC):
         self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
         self._pending = pending.empty(self._tables, domain.local_shape[0], domain.size)
         self._exchange = exchange(domain.comm)
+        self._batch = int(max(1, min(BATCH, _BATCH_SITES / domain.sites)))
         self._messages = np.empty((domain.size, 5))  # of one event: time or priority, row, column, drop, angle
         self._events = np.empty((BATCH, 5))          # of the lattice: time since the origin, row, column, drop, angle
         self._stability = np.empty(0)                # of each of them, where it is known
@@ -51,19 +53,22 @@ class SingleEvents(ABC):
         self._renew(state)
         self._written.remember(state.stress)
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """See `engine.base.Engine`: batches of up to `BATCH` events of the whole lattice."""
         self._written.check(self.domain, state.stress)
-        while (limit := min(BATCH, self._limit(state, until))) > 0:
-            found = self._perform(state, until, limit)
-            state.events += found
-            if found:
-                yield self._own(found)
-            if found < limit:
-                break
-        pending.catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
-        self._written.remember(state.stress)
-        state.time = until
+        try:
+            while (limit := min(self._batch, self._limit(state, until))) > 0:
+                found = self._perform(state, until, limit)
+                state.events += found
+                if found:
+                    state.time = float(self._events[found - 1, 0])
+                    yield self._own(found)
+                if found < limit:
+                    break
+            state.time = until
+        finally:
+            pending.catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
+            self._written.remember(state.stress)
 
     def _own(self, found: int) -> Events:
         """The events in the buffer that happened on this rank's rows."""

@@ -4,21 +4,24 @@ The kernel is cut at a radius (`physics.stencil`). An event applies the near par
 soon as the waiting far field has an rms of `far_tolerance` T / (K sigma_c^(a - 1)), three transforms add it
 (`engine.farfield`). The lattice is cut into strips of rows that belong to it and not to the ranks. Within a window every strip
 runs on its own exact clock (`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with
-the next candidate of the lattice: quiet times cost nothing.
+the next candidate of the lattice: quiet times cost nothing. Clocks count from there, so that a window keeps its length after a
+quiet time of any length.
 
 Approximations, and nothing else: the far field lags, kicks across edges wait, and m > 1 is left out beyond the radius.
 """
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 
+from mpiepm.core import alive
+from mpiepm.core.cold import LONGEST
 from mpiepm.core.params import Parameters
 from mpiepm.core.sections import Split
-from mpiepm.engine import strips, thinning
+from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges
 from mpiepm.engine.written import Written
@@ -56,10 +59,11 @@ class SplitEngine:
         self._edges = self._all_edges[inside] - domain.first_row
         start = int(np.flatnonzero(inside)[0])
         self._strips = (start, start + len(self._edges) - 1)  # this rank's
-        self._physics = thinning.physics(model)
+        self._physics = bounds.physics(model)
         self._clocks = thinning.clocks(domain.local_shape)
-        self._clock = np.zeros(len(self._edges) - 1)
-        self._end = math.inf       # of the open window; inf: none is open
+        self._since = 0.0          # when the last window began, or after it, when it ended: sweeps since the origin
+        self._clock = np.zeros(len(self._edges) - 1)  # of the strips, from there on
+        self._end = math.inf       # of the open window, from its beginning; inf: none is open
         self._crossing: list[np.ndarray] = []  # events of the open window within the radius of an edge: (n, 5)
         self._squares = 0          # of the drops that wait in the far field, in units of _unit, all ranks
         self._own_squares = 0      # of the open window, on this rank
@@ -76,7 +80,7 @@ class SplitEngine:
     def settle(self, state: State, now: float) -> None:
         """Deliver everything that waits, `now` sweeps after the origin, for an engine that is to take over. Collective."""
         if math.isfinite(self._end):
-            self._end = now
+            self._end = now - self._since
             self._close(state)
         if self._elastic:
             self._far.flush(state.stress)
@@ -86,7 +90,7 @@ class SplitEngine:
         """See `engine.base.Engine`: the window ends, and nothing waits any more."""
         self._written.check(self.domain, state.stress)
         self.settle(state, state.time)
-        strips.synchronise(self._clocks, self._edges, self._clock, state.time)
+        self._begin_at(state.time - self._since)
         alter(state)
         thinning.scan(self._physics, self._clocks, state.stress, np.arange(self.domain.local_shape[0]), 0.0)
         self._written.remember(state.stress)
@@ -97,46 +101,55 @@ class SplitEngine:
 
     def begin_origin(self, time: float) -> None:
         """See `engine.base.Engine`."""
-        self._end -= time
-        self._clock -= time
-        for events in self._crossing:
-            events[:, 0] -= time
+        self._since -= time
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """See `engine.base.Engine`: one batch, or two, for every window."""
         self._written.check(self.domain, state.stress)
-        while True:
-            if math.isinf(self._end):
-                first = self.domain.minimum(strips.earliest(self._clocks, self._edges, self._clock))
-                if first > until:
+        try:
+            while True:
+                if math.isinf(self._end):
+                    first = self.domain.minimum(float(self._clocks.remaining.min()))
+                    if self._since + first > until:
+                        break
+                    if first > LONGEST:
+                        raise thinning.too_late(first, self._since)
+                    self._begin_at(first)
+                    self._end = self._window
+                found = self._run(state, until)
+                happened, violated = self.domain.sum_counts(np.array([len(found), len(self._violation)]))
+                if violated:
+                    where = next(site for site in self.domain.comm.allgather(self._violation) if site)
+                    raise thinning.violation(where, min(self._since + self._end, until))
+                state.events += int(happened)
+                state.time = min(self._since + self._end, until)
+                yield found
+                if until < self._since + self._end:
                     break
-                self._end = first + self._window
-            found = self._run(state, min(self._end, until))
-            happened, violated = self.domain.sum_counts(np.array([len(found), len(self._violation)]))
-            if violated:
-                where = next(site for site in self.domain.comm.allgather(self._violation) if site)
-                raise thinning.violation(where, min(self._end, until))
-            state.events += int(happened)
-            yield found
-            if until < self._end:
-                break
-            self._close(state)
-        self._written.remember(state.stress)
-        state.time = until
+                self._close(state)
+            state.time = until
+        finally:
+            self._written.remember(state.stress)
+
+    def _begin_at(self, time: float) -> None:
+        """Let all clocks count from `time`, one that they all have reached."""
+        strips.synchronise(self._clocks, self._edges, self._clock, time)
+        self._since += time
 
     def _run(self, state: State, until: float) -> Events:
-        """Events of this rank's strips until then."""
+        """Events of this rank's strips until then or the end of the window."""
         self._buffer[-1, 0] = 0
         while True:
             found = strips.run(
                 self._far.stencil, self._physics, self._clocks, self._elastic, self._seed, self.domain.first_row,
-                self._edges, self._clock, until, state.stress, state.plastic_strain,
+                self._edges, self._clock, self._since, self._end, until, state.stress, state.plastic_strain,
                 self._far.source, self._far.uniform, self._buffer,
             )  # fmt: skip
             if found == -2:
                 self._violation, found = self._buffer[-1, 1:].tolist(), 0
             if found >= 0:
                 break
+            alive.got_on()
             full = self._buffer
             self._buffer = np.zeros((2 * len(full) - 1, 5))
             self._buffer[: len(full) - 1] = full[:-1]
@@ -153,7 +166,7 @@ class SplitEngine:
 
     def _close(self, state: State) -> None:
         """End the window: kicks across the edges of strips, and the far field if it is due."""
-        strips.synchronise(self._clocks, self._edges, self._clock, self._end)
+        self._begin_at(self._end)
         self._end = math.inf
         if not self._elastic:
             return
@@ -188,6 +201,7 @@ class SplitEngine:
         """See `engine.base.Engine`."""
         crossing = np.concatenate(self._crossing) if self._crossing else np.empty((0, 5))
         scalars = {
+            "since": self._since,
             "end": self._end,
             "squares": self._squares,
             "window_squares": min(int(self.domain.sum_counts(self._own_squares)), self._due),
@@ -203,7 +217,7 @@ class SplitEngine:
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self._end, self._squares = scalars["end"], scalars["squares"]
+        self._since, self._end, self._squares = scalars["since"], scalars["end"], scalars["squares"]
         self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
         crossing = np.frombuffer(b64decode(scalars["crossing"]), "<f8").reshape(-1, 5)
         own = (crossing[:, 1] >= self.domain.first_row) & (crossing[:, 1] < self.domain.rows.stop)

@@ -14,7 +14,7 @@ may well be the same. An event is an activation; its time is the end of the step
 Draws belong to (seed, row, step, column): the trajectory is the same on any number of ranks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from mpiepm.physics import ferrero, picard
 from mpiepm.physics.state import Events, State
 
 _ROWS = 32        # of a block where nothing is transformed
+_QUIET = 1 << 20  # sites times steps without an event, after which an empty batch is handed out
 _FEW_CHANGES = 2  # of active sites, expected in a step: below, a step without any is likely enough for V to be kept
 
 
@@ -96,10 +97,11 @@ class StepEngine:
         """Undo `save`."""
         self._number, self._elapsed, self._active = scalars["number"], scalars["elapsed"], scalars["active"]
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
-        """See `engine.base.Engine`: one batch of events for each step that has any on some rank."""
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
+        """See `engine.base.Engine`: one batch of events for each step that has any on some rank, empty ones in between."""
         assert state is self._state
         target = round(until / self.time_step)
+        quiet, most = 0, _QUIET // self.domain.sites
         while self._elapsed < target:
             self._step()
             counts = self.domain.sum_counts(np.array([self._found, self._balance]))
@@ -110,7 +112,8 @@ class StepEngine:
             self._number += 1
             self._elapsed += 1
             state.time = self._elapsed * self.time_step
-            if counts[0]:
+            quiet = 0 if counts[0] or quiet >= most else quiet + 1
+            if quiet == 0:
                 yield self._events(state.time)
         state.time = target * self.time_step
 

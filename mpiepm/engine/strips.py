@@ -11,18 +11,8 @@ import numpy as np
 
 from mpiepm.core.jit import inlined, njit
 from mpiepm.core.streams import Stream
-from mpiepm.engine.thinning import (
-    TILE,
-    Clocks,
-    Physics,
-    choose,
-    close_to_limit,
-    draw_wait,
-    sum_of,
-    tighten,
-    tighten_around,
-    tighten_rejected,
-)
+from mpiepm.engine.bounds import TILE, Physics, close_to_limit, renew, sum_of
+from mpiepm.engine.thinning import Clocks, choose, draw_wait, tighten_around, tighten_rejected
 from mpiepm.grid.rng import exponential, philox, uniform
 from mpiepm.physics.epmq import rate, stress_drop
 from mpiepm.physics.realspace import stretch
@@ -66,8 +56,8 @@ def kick(
     `top` is the local number of the uppermost row of the stencil; rows of the stencil outside first ... last - 1 are left out.
     """
     values, radius, ly = stencil.values, stencil.radius, stencil.shape[1]
-    limit, bound, tile, total, remaining = clocks.limit, clocks.bound, clocks.tile, clocks.total, clocks.remaining
-    deep = clocks.deep[0]
+    limit, bound, scale, tile = clocks.limit, clocks.bound, clocks.scale, clocks.tile
+    total, remaining, deep = clocks.total, clocks.remaining, clocks.deep[0]
     a, u = node(angle)
     low, high = (1.0 - u) * drop, u * drop
     rows = max(first, top), min(last, top + 2 * radius + 1)
@@ -89,9 +79,7 @@ def kick(
             for t in range(start // TILE, (start + count - 1) // TILE + 1):
                 begin, end = max(start, t * TILE), min(start + count, (t + 1) * TILE)
                 if close_to_limit(limit, stress, 0.0, i, begin, end) > 0:
-                    begin, end = t * TILE, min((t + 1) * TILE, ly)
-                    tighten(p, deep, stress, limit, bound, i, begin, end)
-                    tile[i, t] = sum_of(bound, i, begin, end)
+                    renew(p, deep, stress, limit, bound, scale, tile, i, t)
                     changed = True
         if changed:
             before = total[i]
@@ -110,28 +98,22 @@ def _next(remaining: np.ndarray, first: int, last: int) -> int:
 
 
 @njit
-def earliest(clocks: Clocks, edges: np.ndarray, clock: np.ndarray) -> float:
-    """Time of the next candidate on this rank, sweeps since the origin; `edges` and `clock` as in `run`."""
-    result = np.inf
-    for q in range(edges.size - 1):
-        result = min(result, clock[q] + clocks.remaining[_next(clocks.remaining, edges[q], edges[q + 1])])
-    return result
-
-
-@njit
 def run(
     stencil: Stencil, p: Physics, clocks: Clocks, elastic: bool, seed: int, first_row: int, edges: np.ndarray,
-    clock: np.ndarray, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
+    clock: np.ndarray, since: float, end: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
     source: np.ndarray, waiting: np.ndarray, events: np.ndarray,
 ) -> int:  # fmt: skip
-    """Bring the strips of this rank to `until`, each on its own; the number of events, or -1 if `events` is full: go on then.
+    """Bring the strips of this rank to `until` or the end of the window, each on its own; the number of events.
+
+    -1 if `events` is full: go on then.
 
     -2 if a bound is violated: events[-1, 1:] is then the row, column, rate and bound.
 
     Parameters
     ----------
     edges : int64 (strips + 1,), local rows between which the strips lie
-    clock : float64 (strips,), time of the last event of each
+    clock : float64 (strips,), time of the last event of each since the window began
+    since, end, until : when the window began, sweeps since the origin; when it ends, since then; `until` since the origin
     source : float32 (2, local rows, Ly);  waiting : float64 (local rows,): see `engine.farfield`
     events : float64 (n, 5): time, row, column, drop, angle, from number events[-1, 0] on, which is kept up to date
     """
@@ -143,7 +125,7 @@ def run(
         while True:
             i = _next(remaining, first, last)
             wait = remaining[i]
-            if clock[q] + wait > until:
+            if clock[q] + wait > end or since + (clock[q] + wait) > until:
                 break
             if n == capacity:
                 events[-1, 0] = n
@@ -154,10 +136,11 @@ def run(
             s = stress[i, j]
             draws[i] = k + 1
             true_rate = rate(s, p.temperature, p.threshold, p.stiffness, p.exponent)
-            if not true_rate <= clocks.bound[i, j]:  # nor if it is no number
-                events[-1, 1], events[-1, 2], events[-1, 3], events[-1, 4] = row, j, true_rate, clocks.bound[i, j]
+            bound = clocks.bound[i, j] / clocks.scale[i, j // TILE]
+            if not true_rate <= bound:  # nor if it is no number
+                events[-1, 1], events[-1, 2], events[-1, 3], events[-1, 4] = row, j, true_rate, bound
                 return -2
-            if uniform(w2) * clocks.bound[i, j] >= true_rate:
+            if uniform(w2) * bound >= true_rate:
                 tighten_rejected(p, clocks, stress, i, j)
                 remaining[i] = wait + draw_wait(clocks, seed, row, i)
                 continue
@@ -181,7 +164,7 @@ def run(
             plastic_strain[i, j] += drop / p.shear_modulus
             tighten_around(p, clocks, stress, i, j)
             remaining[i] = draw_wait(clocks, seed, row, i)
-            events[n, 0], events[n, 1], events[n, 2], events[n, 3], events[n, 4] = clock[q], row, j, drop, angle
+            events[n, 0], events[n, 1], events[n, 2], events[n, 3], events[n, 4] = since + clock[q], row, j, drop, angle
             n += 1
     events[-1, 0] = n
     return n
@@ -189,11 +172,11 @@ def run(
 
 @njit
 def synchronise(clocks: Clocks, edges: np.ndarray, clock: np.ndarray, now: float) -> None:
-    """Count the waiting times of all strips from `now`."""
+    """Count the waiting times of all strips, and their clocks, from `now`, a time on these clocks."""
     for q in range(edges.size - 1):
         for i in range(edges[q], edges[q + 1]):
             clocks.remaining[i] -= now - clock[q]
-        clock[q] = now
+        clock[q] = 0.0
 
 
 @njit

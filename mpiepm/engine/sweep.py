@@ -12,7 +12,7 @@ Draws belong to (seed, row, window, attempt): the trajectory is the same on any 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from mpiepm.physics.epmq import rate, stress_drop
 from mpiepm.physics.state import Events, State
 
 _ATTEMPT, _EVENT = int(Stream.SWEEP_ATTEMPT), int(Stream.SWEEP_EVENT)
-_LONGEST_LOOK_AHEAD = 1 << 20
+_LONGEST_LOOK_AHEAD = 1 << 21  # attempts of the whole lattice: a few hundredths of a second
 
 
 @njit
@@ -99,6 +99,8 @@ class SweepEngine:
         self._number = 0   # windows since the start of the run: names the draws
         self._elapsed = 0  # windows since the origin: the clock
         self._look_ahead = 1
+        attempts = domain.sites * self.window + domain.shape[0]  # of a window; every row draws one too many
+        self._longest_look_ahead = max(1, int(_LONGEST_LOOK_AHEAD / attempts))
         self._reserve(1024)
 
     def _reserve(self, capacity: int) -> None:
@@ -142,8 +144,8 @@ class SweepEngine:
             self._row[:found], self._column[:found], start + self._time[:found], self._drop[:found], self._angle[:found]
         )
 
-    def advance(self, state: State, until: float) -> Iterator[Events]:
-        """See `engine.base.Engine`: one batch of events for each window that has any."""
+    def advance(self, state: State, until: float) -> Generator[Events, None, None]:
+        """See `engine.base.Engine`: one batch of events for each window that has any, an empty one for each look ahead."""
         target = round(until / self.window)
         while self._elapsed < target:
             limit = min(self._look_ahead, target - self._elapsed)
@@ -154,13 +156,16 @@ class SweepEngine:
             self._number += skipped
             self._elapsed += skipped
             if skipped == limit:
-                self._look_ahead = min(2 * self._look_ahead, _LONGEST_LOOK_AHEAD)
+                self._look_ahead = min(2 * self._look_ahead, self._longest_look_ahead)
+                state.time = self._elapsed * self.window
+                yield self._events(0)
                 continue
             self._look_ahead = 1
             events = self._events(found if empty == skipped else 0)
             self._perform(events, state)
             self._number += 1
             self._elapsed += 1
+            state.time = self._elapsed * self.window
             yield events
         state.time = target * self.window
 

@@ -1,14 +1,13 @@
 """Who fires next: exact selection from upper bounds of the rates (thinning, Lewis & Shedler 1979).
 
-Every site has a bound on its rate, valid while |stress| stays below the site's `limit`, and every row has a Poisson clock that
-ticks at the sum of its bounds. At a tick one site of the row is drawn in proportion to the bounds, and fires with the
-probability rate / bound: so every site fires at exactly its rate, whatever the bounds, and only the sites whose limit comes
-near need an exponential. When the sum of a row changes, the rest of its waiting time is rescaled, which is exact for an
-exponential one (Gibson & Bruck, J. Phys. Chem. A 104, 1876, 2000).
+Every site has a bound on its rate (`engine.bounds`), and every row has a Poisson clock that ticks at the sum of its bounds. At
+a tick one site of the row is drawn in proportion to the bounds, and fires with the probability rate / bound: so every site
+fires at exactly its rate, whatever the bounds, and only the sites whose limit comes near need an exponential. When the sum of a
+row changes, the rest of its waiting time is rescaled, which is exact for an exponential one (Gibson & Bruck, J. Phys. Chem. A
+104, 1876, 2000).
 
 A row is scanned as soon as its stress may have moved by `scan_after` since it was last (`engine.pending`); after a scan every
-site is at least that far below its limit. A limit lies `margin` above the present |stress|, or at `deep` if that is higher:
-below it a site is so slow that a tighter bound is not worth the work.
+site is at least that far below its limit.
 
 Draws belong to (seed, row, candidate of that row).
 """
@@ -19,47 +18,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mpiepm.core import vectorised
-from mpiepm.core.faults import SickRunError
-from mpiepm.core.jit import inlined, njit
-from mpiepm.core.sections import Epmq
+from mpiepm.core.cold import LONGEST
+from mpiepm.core.faults import RunError, SickRunError
+from mpiepm.core.jit import njit
 from mpiepm.core.streams import Stream
+from mpiepm.engine.bounds import TILE, Physics, close_to_limit, refresh, renew, sum_of, tighten
 from mpiepm.engine.pending import Pending, catch_up
 from mpiepm.grid.rng import exponential, philox, uniform
 from mpiepm.physics.epmq import rate, stress_drop
 from mpiepm.physics.realspace import Tables
 
-TILE = 64          # sites of a row whose bounds are summed, checked and renewed together
-LOOSENESS = 1.0    # a margin raises the logarithm of a rate by about this much, where sites are active
 _STREAM = int(Stream.EVENT)
-_SAFETY = 1.0 + 1e-6  # bounds are kept in single precision
-_SMALLEST = -80.0     # logarithm of the smallest bound, which single precision can still hold
 _LOG = 64          # rejections a rank may look ahead
 NOBODY = -1        # in place of a row
 VIOLATED = -math.inf  # in place of a waiting time: before all others
-
-
-class Physics(NamedTuple):
-    """Numbers of `core.params.Epmq` that the loops need, and the margins that follow from them (units of stress)."""
-
-    temperature: float
-    threshold: float
-    stiffness: float
-    exponent: float
-    mean_drop: float
-    shear_modulus: float
-    margin: float
-    scan_after: float
-
-
-def physics(model: Epmq) -> Physics:
-    """From the parameters of the model; the margin is judged at a typical distance from the threshold, a quarter of it."""
-    slope = model.stiffness * model.barrier_exponent * (0.25 * model.threshold) ** (model.barrier_exponent - 1.0)
-    margin = LOOSENESS * model.temperature / slope
-    return Physics(
-        model.temperature, model.threshold, model.stiffness, model.barrier_exponent, model.mean_drop,
-        model.shear_modulus, margin, 0.5 * margin,
-    )  # fmt: skip
 
 
 class Clocks(NamedTuple):
@@ -67,7 +39,8 @@ class Clocks(NamedTuple):
 
     Attributes
     ----------
-    limit, bound : float32 (rows, Ly): stress, and upper bound of the rate while |stress| <= limit
+    limit, bound : float32 (rows, Ly): stress, and upper bound of the rate while |stress| <= limit, times the scale of its tile
+    scale : float64 (rows, tiles): powers of two
     tile : float64 (rows, tiles);  total : float64 (rows,): sums of the bounds
     remaining : float64 (rows,): sweeps from the last event to the next candidate of each row
     draws : int64 (rows,): number of that candidate
@@ -76,6 +49,7 @@ class Clocks(NamedTuple):
 
     limit: np.ndarray
     bound: np.ndarray
+    scale: np.ndarray
     tile: np.ndarray
     total: np.ndarray
     remaining: np.ndarray
@@ -86,10 +60,10 @@ class Clocks(NamedTuple):
 def clocks(shape: tuple[int, int]) -> Clocks:
     """Not yet started clocks for a slab of this shape."""
     rows, columns = shape
+    tiles = -(-columns // TILE)
     return Clocks(
-        np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty((rows, -(-columns // TILE))), np.empty(rows),
-        np.empty(rows),
-        np.zeros(rows, np.int64), np.full(1, -np.inf),
+        np.empty(shape, np.float32), np.empty(shape, np.float32), np.ones((rows, tiles)), np.empty((rows, tiles)),
+        np.empty(rows), np.empty(rows), np.zeros(rows, np.int64), np.full(1, -np.inf),
     )  # fmt: skip
 
 
@@ -98,7 +72,7 @@ class Rejections(NamedTuple):
 
     Attributes
     ----------
-    where : int64 (_LOG, 3): row, column, candidate;  before : float64 (_LOG, 5): remaining, limit, bound, tile, total
+    where : int64 (_LOG, 3): row, column, candidate;  before : float64 (_LOG, 2): remaining, limit
     """
 
     where: np.ndarray
@@ -107,61 +81,14 @@ class Rejections(NamedTuple):
 
 def rejections() -> Rejections:
     """An empty log."""
-    return Rejections(np.empty((_LOG, 3), np.int64), np.empty((_LOG, 5)))
+    return Rejections(np.empty((_LOG, 3), np.int64), np.empty((_LOG, 2)))
 
 
-@inlined
-def _bounds(p: Physics, limit: np.ndarray, bound: np.ndarray, i: int, first: int, last: int) -> None:
-    """Bounds of the sites first ... last - 1 of row i from their limits (unsigned indices: see `realspace`)."""
-    factor, threshold, to = -p.stiffness / p.temperature, p.threshold, np.uint64(first)
-    if p.exponent == 1.5:
-        for j in range(np.uint64(last - first)):
-            distance = threshold - limit[i, to + j]
-            distance = distance if distance > 0.0 else 0.0
-            logarithm = factor * (distance * math.sqrt(distance))
-            bound[i, to + j] = _SAFETY * vectorised.exp(logarithm if logarithm > _SMALLEST else _SMALLEST)
-    else:
-        for j in range(np.uint64(last - first)):
-            logarithm = factor * max(threshold - limit[i, to + j], 0.0) ** p.exponent
-            bound[i, to + j] = _SAFETY * vectorised.exp(max(logarithm, _SMALLEST))
-
-
-@inlined
-def tighten(
-    p: Physics, deep: float, stress: np.ndarray, limit: np.ndarray, bound: np.ndarray, i: int, first: int, last: int
-) -> None:  # fmt: skip
-    """New limits and bounds for the sites first ... last - 1 of row i."""
-    margin, threshold, to = p.margin, p.threshold, np.uint64(first)
-    for j in range(np.uint64(last - first)):
-        value = abs(stress[i, to + j]) + margin
-        value = value if value > deep else deep
-        limit[i, to + j] = value if value < threshold else np.inf
-    _bounds(p, limit, bound, i, first, last)
-
-
-@inlined
-def close_to_limit(limit: np.ndarray, stress: np.ndarray, distance: float, i: int, first: int, last: int) -> int:
-    """How many of the sites first ... last - 1 of row i have come within `distance` of their limit."""
-    count, to = 0, np.uint64(first)
-    for j in range(np.uint64(last - first)):
-        count += 1 if abs(stress[i, to + j]) + distance > limit[i, to + j] else 0
-    return count
-
-
-@inlined
-def sum_of(values: np.ndarray, i: int, first: int, last: int) -> float:
-    """Sum of values[i, first:last], in four interleaved partial sums: an addition need not wait for the one before."""
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    quarters, to = (last - first) // 4, np.uint64(first)
-    for _ in range(quarters):
-        a += values[i, to]
-        b += values[i, to + np.uint64(1)]
-        c += values[i, to + np.uint64(2)]
-        d += values[i, to + np.uint64(3)]
-        to += np.uint64(4)
-    for j in range(first + 4 * quarters, last):
-        a += values[i, j]
-    return (a + b) + (c + d)
+@njit
+def _add_up(p: Physics, clocks: Clocks, i: int, t: int) -> None:
+    """Scale, bounds and sums from the limits of tile t of row i."""
+    refresh(p, clocks.limit, clocks.bound, clocks.scale, clocks.tile, i, t)
+    clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
 @njit
@@ -170,15 +97,13 @@ def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, dista
 
     The waiting times of the rows are rescaled to their new sums.
     """
-    limit, bound, tile, total, remaining = clocks.limit, clocks.bound, clocks.tile, clocks.total, clocks.remaining
-    columns, deep = stress.shape[1], clocks.deep[0]
+    limit, bound, scale, tile = clocks.limit, clocks.bound, clocks.scale, clocks.tile
+    total, remaining, columns, deep = clocks.total, clocks.remaining, stress.shape[1], clocks.deep[0]
     for i in rows:
         changed = False
         for t in range(tile.shape[1]):
-            first, last = t * TILE, min((t + 1) * TILE, columns)
-            if close_to_limit(limit, stress, distance, i, first, last) > 0:
-                tighten(p, deep, stress, limit, bound, i, first, last)
-                tile[i, t] = sum_of(bound, i, first, last)
+            if close_to_limit(limit, stress, distance, i, t * TILE, min((t + 1) * TILE, columns)) > 0:
+                renew(p, deep, stress, limit, bound, scale, tile, i, t)
                 changed = True
         if changed:
             before = total[i]
@@ -189,18 +114,14 @@ def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, dista
 @njit
 def tighten_rejected(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
     """Limit and bound of one site as tight as the margin allows: it has just been chosen in vain."""
-    tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, j, j + 1)
-    t = j // TILE
-    clocks.tile[i, t] = sum_of(clocks.bound, i, t * TILE, min((t + 1) * TILE, stress.shape[1]))
-    clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
+    tighten(p, -np.inf, stress, clocks.limit, i, j, j + 1)
+    _add_up(p, clocks, i, j // TILE)
 
 
 @njit
 def tighten_around(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
     """New limits and bounds for the tile of site (i, j), which has fired; the waiting time of the row is to be drawn anew."""
-    first, last = j - j % TILE, min(j - j % TILE + TILE, stress.shape[1])
-    tighten(p, clocks.deep[0], stress, clocks.limit, clocks.bound, i, first, last)
-    clocks.tile[i, j // TILE] = sum_of(clocks.bound, i, first, last)
+    renew(p, clocks.deep[0], stress, clocks.limit, clocks.bound, clocks.scale, clocks.tile, i, j // TILE)
     clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
@@ -215,11 +136,9 @@ def draw_wait(clocks: Clocks, seed: int, row: int, i: int) -> float:
 @njit
 def rebuild(p: Physics, clocks: Clocks) -> None:
     """Bounds and sums from the limits, as they were when the limits were set."""
-    rows, columns = clocks.limit.shape
-    for i in range(rows):
-        _bounds(p, clocks.limit, clocks.bound, i, 0, columns)
+    for i in range(clocks.total.size):
         for t in range(clocks.tile.shape[1]):
-            clocks.tile[i, t] = sum_of(clocks.bound, i, t * TILE, min((t + 1) * TILE, columns))
+            refresh(p, clocks.limit, clocks.bound, clocks.scale, clocks.tile, i, t)
         clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
@@ -235,7 +154,7 @@ def start(p: Physics, clocks: Clocks, seed: int, first_row: int, stress: np.ndar
     """Limits and bounds for the present stress, and the first candidate of every row."""
     rows, columns = stress.shape
     for i in range(rows):
-        tighten(p, -np.inf, stress, clocks.limit, clocks.bound, i, 0, columns)
+        tighten(p, -np.inf, stress, clocks.limit, i, 0, columns)
     rebuild(p, clocks)
     draw_waits(clocks, seed, first_row)
 
@@ -248,6 +167,7 @@ def choose(clocks: Clocks, i: int, u: float) -> int:
     while t < last and target >= clocks.tile[i, t]:
         target -= clocks.tile[i, t]
         t += 1
+    target *= clocks.scale[i, t]
     j, last = t * TILE, min((t + 1) * TILE, clocks.bound.shape[1]) - 1
     while j < last and target >= clocks.bound[i, j]:
         target -= clocks.bound[i, j]
@@ -262,7 +182,8 @@ def propose(
 ) -> int:  # fmt: skip
     """The next event on this rank's rows if nothing happens elsewhere before: its message, and how many were rejected.
 
-    If a rate is found above its bound, the message says so: VIOLATED, row, column, rate, bound.
+    If a rate is found above its bound, the message says so: VIOLATED, row, column, rate, bound. Nobody looks beyond a wait of
+    more than LONGEST.
 
     message : float64 (5,): sweeps since `now`, the last event, or inf if there is none until `until`; row, or NOBODY if the
     log was full before an event was found; column; stress drop; orientation
@@ -274,6 +195,9 @@ def propose(
         if now + wait > until:
             message[0] = np.inf
             return rejected
+        if wait > LONGEST:
+            message[0], message[1] = wait, NOBODY
+            return rejected
         k, row = clocks.draws[i], first_row + i
         own[0] = i
         catch_up(tables, pending, first_row, stress, own)
@@ -281,10 +205,11 @@ def propose(
         j = choose(clocks, i, uniform(w1))
         s = stress[i, j]
         true_rate = rate(s, p.temperature, p.threshold, p.stiffness, p.exponent)
-        if not true_rate <= clocks.bound[i, j]:  # nor if it is no number
-            message[0], message[1], message[2], message[3], message[4] = VIOLATED, row, j, true_rate, clocks.bound[i, j]
+        bound = clocks.bound[i, j] / clocks.scale[i, j // TILE]
+        if not true_rate <= bound:  # nor if it is no number
+            message[0], message[1], message[2], message[3], message[4] = VIOLATED, row, j, true_rate, bound
             return rejected
-        if uniform(w2) * clocks.bound[i, j] < true_rate:
+        if uniform(w2) * bound < true_rate:
             w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
             message[0], message[1], message[2] = wait, row, j
             message[3] = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
@@ -293,11 +218,8 @@ def propose(
         if rejected == log.where.shape[0]:
             message[0], message[1] = log.before[rejected - 1, 0], NOBODY
             return rejected
-        t = j // TILE
         log.where[rejected, 0], log.where[rejected, 1], log.where[rejected, 2] = i, j, k
-        before = log.before[rejected]
-        before[0], before[1], before[2] = wait, clocks.limit[i, j], clocks.bound[i, j]
-        before[3], before[4] = clocks.tile[i, t], clocks.total[i]
+        log.before[rejected, 0], log.before[rejected, 1] = wait, clocks.limit[i, j]
         rejected += 1
         tighten_rejected(p, clocks, stress, i, j)
         clocks.draws[i] = k + 1
@@ -313,16 +235,23 @@ def violation(found: Sequence[float], time: float) -> SickRunError:
     )
 
 
+def too_late(wait: float, time: float) -> RunError:
+    """What to raise, on all ranks, if nothing happens for more than LONGEST: `wait` sweeps from `time` since the origin."""
+    return RunError(
+        f"nothing happens for {wait:.3g} sweeps from {time:.6g} sweeps after the origin, more than the {LONGEST:g} that can be "
+        "counted: model.temperature is too low, or the lattice too small (engine.dynamics = 'extremal' is the limit T -> 0)"
+    )
+
+
 @njit
-def undo(clocks: Clocks, log: Rejections, rejected: int, first_row: int, wait: float, row: int) -> None:
+def undo(p: Physics, clocks: Clocks, log: Rejections, rejected: int, first_row: int, wait: float, row: int) -> None:
     """Take back the rejections that come after the event at `wait`, `row`: the stress they saw has changed.
 
     A row NOBODY: take back those after `wait` only.
     """
     for n in range(rejected - 1, -1, -1):
         i, j, k = log.where[n, 0], log.where[n, 1], log.where[n, 2]
-        before = log.before[n]
-        if before[0] > wait or (before[0] == wait and NOBODY < row < first_row + i):
-            clocks.remaining[i], clocks.limit[i, j], clocks.bound[i, j] = before[0], before[1], before[2]
-            clocks.tile[i, j // TILE], clocks.total[i] = before[3], before[4]
-            clocks.draws[i] = k
+        before = log.before[n, 0]
+        if before > wait or (before == wait and NOBODY < row < first_row + i):
+            clocks.remaining[i], clocks.limit[i, j], clocks.draws[i] = before, log.before[n, 1], k
+            _add_up(p, clocks, i, j // TILE)

@@ -6,6 +6,7 @@ import numpy as np
 from mpi4py import MPI
 
 from mpiepm.core.jit import njit
+from mpiepm.grid.communicator import Communicator
 
 ALONE = MPI.COMM_SELF  # of a process that works by itself, whatever the others do
 
@@ -51,7 +52,7 @@ class Domain:
     def __init__(
         self, shape: tuple[int, int], comm: MPI.Intracomm | None = None, boundaries: Sequence[int] | None = None
     ) -> None:
-        self.comm = MPI.COMM_WORLD if comm is None else comm
+        self.comm = Communicator(MPI.COMM_WORLD if comm is None else comm)
         self.rank, self.size = self.comm.rank, self.comm.size
         self.shape = shape
         largest = max_ranks(shape)

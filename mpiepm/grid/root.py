@@ -1,29 +1,49 @@
 """Work of one rank whose outcome, good or bad, is that of all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from mpi4py import MPI
 
+from mpiepm.core import alive
 from mpiepm.core.faults import RunError
 from mpiepm.core.params import ParameterError
 
 _Result = TypeVar("_Result")
 
 
+@contextmanager
+def root_at_work(comm: MPI.Intracomm) -> Iterator[None]:
+    """Rank 0 works in here alone, the others wait at the end and get on whenever it does (`alive.got_on`). Collective."""
+    if comm.size == 1:
+        yield
+    elif comm.rank == 0:
+        try:
+            with alive.relayed(lambda: comm.bcast(True)):
+                yield
+        finally:
+            comm.bcast(False)
+    else:
+        yield
+        while comm.bcast(None):
+            alive.got_on()
+
+
 def on_root(comm: MPI.Intracomm, work: Callable[[], _Result]) -> _Result:
-    """What `work` gives on rank 0, on all ranks. Collective.
+    """What `work` gives on rank 0, on all ranks, which get on whenever it does. Collective.
 
     Raises
     ------
     ParameterError, RunError : on all ranks, if it raises them; anything else only on rank 0, which must end the others
     """
     outcome: tuple[_Result] | ParameterError | RunError | None = None
-    if comm.rank == 0:
-        try:
-            outcome = (work(),)
-        except (ParameterError, RunError) as error:
-            outcome = error
+    with root_at_work(comm):
+        if comm.rank == 0:
+            try:
+                outcome = (work(),)
+            except (ParameterError, RunError) as error:
+                outcome = error
     outcome = comm.bcast(outcome)
     assert outcome is not None
     if isinstance(outcome, ParameterError | RunError):

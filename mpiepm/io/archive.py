@@ -1,33 +1,31 @@
 """The archive of a run: one HDF5 file, whatever the number of ranks, with named dimensions and units.
 
-Records wait in memory; at a checkpoint those of a long run move to a numbered segment in ``journal/``, written once and
-never touched again. `finish` joins segments and memory into ``archive.h5``. A run killed at any
-moment therefore loses nothing that its newest checkpoint knows of. A checkpoint knows its segments by their seals: one that a
-run has written anew, after it had fallen back to an older checkpoint, is not taken for the one that was there before.
+Records wait in memory; at a checkpoint those of a long run move to a segment of the journal (`io.journal`). `finish` joins
+segments and memory into ``archive.h5``. A run killed at any moment therefore loses nothing that its newest checkpoint knows of.
 """
 
-import re
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from mpiepm.core import alive
 from mpiepm.core.params import ParameterError
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
-from mpiepm.io import hdf5
+from mpiepm.grid.root import on_root
+from mpiepm.io import crc, hdf5, journal
+from mpiepm.io.columns import Column, Ragged, Slabs
+from mpiepm.io.dataset import Dataset, of_array
 from mpiepm.io.disk import sync, together
-from mpiepm.io.hdf5 import Dataset
-from mpiepm.io.opening import seal_of
+from mpiepm.io.opening import damaged, open_archive
 from mpiepm.observe.base import Variable
 
-SCHEMA = "mpiepm archive 2"
-READABLE = ("mpiepm archive 1", SCHEMA)  # 1: without checksums, and with the units of EPM-Q whatever the model
+SCHEMA = "mpiepm archive 3"
 NAME = "archive.h5"
-_MEMORY_BYTES = 256 * 1024**2
+_MEMORY_BYTES = 256 * 1024**2  # of records that wait, on a rank
 _CONSTANTS = {
     "persistence/lag": ("lag", "{time}", "since the origin"),
     "histograms/stress/edges": ("edge", "{stress}", "edges of the bins"),
@@ -43,29 +41,6 @@ _CONSTANTS = {
     "avalanches/gap": ("criterion", "{time}", "quiet time that ends an avalanche, NaN: by threshold"),
     "avalanches/threshold": ("criterion", "1", "stability of all sites that ends an avalanche, NaN: by gap"),
 }
-
-
-def journal(folder: Path) -> Path:
-    """Where the segments of a run lie."""
-    return folder / "journal"
-
-
-def segment(folder: Path, number: int) -> Path:
-    """One of them."""
-    return journal(folder) / f"{number:06d}.h5"
-
-
-def check_journal(folder: Path, segments: Sequence[str]) -> None:
-    """Are the segments there that have these seals?
-
-    Raises
-    ------
-    ParameterError : if one of them is missing, damaged or another one
-    """
-    for number, expected in enumerate(segments):
-        path = segment(folder, number)
-        if seal_of(path, "archive", READABLE) != expected:
-            raise ParameterError(f"{path}: is not the segment that belongs to the checkpoint")
 
 
 class Archive:
@@ -86,106 +61,151 @@ class Archive:
         self._units = units or Units()
         self.variables = {variable.name: variable for variable in variables}
         self.segments = list(segments)
-        self._records: dict[str, list[np.ndarray]] = {name: [] for name in self.variables}
-        self._bytes = 0
+        self._columns = {name: _column(variable) for name, variable in self.variables.items()}
 
     def record(self, name: str, value: np.ndarray | float | int) -> None:
         """Add an entry to variable `name`: this rank's rows if it is distributed, else the same value on all ranks."""
-        row = np.asarray(value, dtype=self.variables[name].dtype)
-        self._records[name].append(row)
-        self._bytes += row.nbytes
+        self._columns[name].append(value)
 
     @property
     def full(self) -> bool:
         """Do the records of some rank take so much memory that they should be flushed? The same on all ranks."""
-        return bool(self.domain.comm.allreduce(self._bytes, max) > _MEMORY_BYTES)
+        waiting = sum(column.bytes for column in self._columns.values())
+        return -self.domain.minimum(-float(waiting)) > _MEMORY_BYTES
 
     def flush(self) -> None:
         """Move what is in memory to the next segment, if there is anything."""
-        if not any(self._records.values()):
+        if not any(map(len, self._columns.values())):
             return
-        with together(self.domain, journal(self.folder)):
-            if self.domain.rank == 0 and not journal(self.folder).exists():
-                journal(self.folder).mkdir()
+        folder = journal.folder_of(self.folder)
+        with together(self.domain, folder):
+            if self.domain.rank == 0 and not folder.exists():
+                folder.mkdir()
                 sync(self.folder)
-        contents = {name: self._dataset(self.variables[name], rows) for name, rows in self._records.items() if rows}
-        path = segment(self.folder, len(self.segments))
-        self.segments.append(hdf5.write(path, self.domain, _separate_dimensions(contents), {"schema": SCHEMA}))
-        self._bytes = 0
-        for rows in self._records.values():
-            rows.clear()
+        contents = {}
+        for name, column in self._columns.items():
+            if len(column):
+                own = [f"{name.rpartition('/')[2]}_{dim}" for dim in self.variables[name].dims]
+                # a segment may hold three records of one variable and two of another: no dimension is shared but x and y
+                dims = tuple(d if d in ("x", "y") else o for d, o in zip(self.variables[name].dims, own, strict=True))
+                contents[name] = self._dataset(name, dims, [])
+        path = journal.segment(self.folder, len(self.segments))
+        self.segments.append(hdf5.write(path, self.domain, contents, {"schema": journal.SCHEMA}, sealed=True))
+        for column in self._columns.values():
+            column.clear()
 
-    def _dataset(self, variable: Variable, rows: Sequence[Any]) -> Dataset:
-        attributes = {"units": self._units.of(variable.units), "description": variable.description}
-        if variable.distributed:
-            return Dataset(
-                variable.dims, slabs=rows, dtype=variable.dtype, attributes=attributes,
-                width=variable.width, items=variable.items,
-            )  # fmt: skip
-        if variable.ragged:
-            length = max((len(row) for row in rows), default=0)
-            values = np.full((len(rows), length, *rows[0].shape[1:]), np.nan, variable.dtype)
-            for k, row in enumerate(rows):
-                values[k, : len(row)] = row
-        else:
-            values = np.array(rows, variable.dtype)
-        return Dataset(variable.dims, values, attributes=attributes)
+    def _dataset(self, name: str, dims: tuple[str, ...], places: journal.Places) -> Dataset:
+        """All records of a variable: those in `places` of the journal, then those in memory."""
+        variable, column = self.variables[name], self._columns[name]
+        entries = [shape[1:] for _, shape in places]
+        if len(column):
+            entries.append(self._whole(variable, column.entry))
+        entry = max(entries, key=lambda shape: shape[:1])  # they differ in the first number only, and only if ragged
+        length = sum(shape[0] for _, shape in places) + len(column)
+        rows = self._rows(variable) if variable.distributed else None
 
-    def _read_rows(self, number: int, variable: Variable, k: int) -> np.ndarray:
-        own = self.domain.share(variable.items) if variable.items else self.domain.rows
-        with h5py.File(segment(self.folder, number), "r") as file:
-            rows: np.ndarray = file[variable.name][k, own]
-            return rows
+        def blocks() -> Iterator[np.ndarray]:
+            yield from journal.blocks(self.folder, name, places, rows)
+            if len(column):
+                yield from column.blocks()
 
-    def _all_records(self, variable: Variable) -> list[Any]:
-        """Records of all segments and of the memory, in the order in which they were made; fields are read when used."""
-        rows: list[Any] = []
-        for number in range(len(self.segments)):
-            with h5py.File(segment(self.folder, number), "r") as file:
-                if variable.name not in file:
+        labels = {"units": self._units.of(variable.units), "description": variable.description}
+        source = (lambda: _widened(blocks(), entry[0])) if variable.ragged else blocks
+        dtype = np.dtype(variable.dtype).str
+        return Dataset(dims, (length, *entry), dtype, source, labels, variable.distributed, variable.items)
+
+    def lengths(self) -> dict[str, int]:
+        """Records of each variable so far, in the journal and in memory."""
+        index = on_root(self.domain.comm, lambda: journal.index(self.folder, len(self.segments)))
+        return {
+            name: len(column) + sum(shape[0] for _, shape in index.get(name, [])) for name, column in self._columns.items()
+        }
+
+    def take_over(self, lengths: Mapping[str, int]) -> None:
+        """Record once more what ``archive.h5`` holds: of each variable the first records, `lengths` of them.
+
+        Raises
+        ------
+        ParameterError : on all ranks, if the archive is damaged
+        """
+        path = self.folder / NAME
+        on_root(self.domain.comm, lambda: check(path))
+        with h5py.File(path, "r", locking=False) as file:
+            for name, variable in self.variables.items():
+                number = lengths.get(name, 0)
+                if number and not variable.distributed:
+                    records = file[name][:number]
+                    for record in _narrowed(records) if variable.ragged else records:
+                        self.record(name, record)
+                    alive.got_on()
                     continue
-                for k in range(file[variable.name].shape[0]):
-                    if variable.distributed:
-                        rows.append(partial(self._read_rows, number, variable, k))
-                    elif variable.ragged:
-                        row = file[variable.name][k]
-                        empty = np.isnan(row).all(axis=tuple(range(1, row.ndim)))
-                        rows.append(row[: len(row) - int(empty[::-1].cumprod().sum())])
-                    else:
-                        rows.append(file[variable.name][k])
-        return rows + self._records[variable.name]
+                for k in range(number):
+                    self.record(name, file[name][k, self._rows(variable)])
+                    alive.got_on()
+                    if self.full:
+                        self.flush()
+
+    def _rows(self, variable: Variable) -> slice:
+        return self.domain.share(variable.items) if variable.items else self.domain.rows
+
+    def _whole(self, variable: Variable, entry: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a record on the whole lattice."""
+        return (variable.items or self.domain.shape[0], *entry[1:]) if variable.distributed else entry
 
     def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
-        """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then."""
+        """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then.
+
+        Memory beyond the records that wait: a block of a variable.
+
+        Raises
+        ------
+        WriteError : on all ranks, if it cannot be written, or a segment cannot be read
+        """
         contents = {}
         for name, values in constants.items():
             dimension, units, description = _CONSTANTS[name]
             labels = {"units": self._units.of(units), "description": description}
-            contents[name] = Dataset((dimension,), values, attributes=labels)
-        for variable in self.variables.values():
-            rows = self._all_records(variable)
-            if rows:
-                contents[variable.name] = self._dataset(variable, rows)
+            contents[name] = of_array((dimension,), values, labels)
+        index = on_root(self.domain.comm, lambda: journal.index(self.folder, len(self.segments)))
+        for name, variable in self.variables.items():
+            if name in index or len(self._columns[name]):
+                contents[name] = self._dataset(name, variable.dims, index.get(name, []))
         hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes})
 
 
-def remove_journal(folder: Path) -> None:
-    """Delete the segments and their folder, and nothing else in it."""
-    if journal(folder).is_symlink() or not journal(folder).is_dir():
-        return
-    for path in journal(folder).iterdir():
-        if re.fullmatch(r"\d{6,}\.h5(\.partial)?", path.name):
-            path.unlink()
-    if not any(journal(folder).iterdir()):
-        journal(folder).rmdir()
+def check(path: Path) -> None:
+    """Compare every dataset of an archive with its checksum.
+
+    Raises
+    ------
+    ParameterError : if one differs, or the file cannot be read
+    """
+    names: list[str] = []
+    with open_archive(path, SCHEMA) as file:
+        try:
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            wrong = [name for name in names if crc.stored(file[name]) not in (None, crc.of_dataset(file[name]))]
+        except (OSError, RuntimeError, LookupError) as error:
+            raise damaged(path, error) from None
+    if wrong:
+        raise ParameterError(f"{path}: {', '.join(wrong)}: not what was written")
 
 
-def _separate_dimensions(contents: dict[str, Dataset]) -> dict[str, Dataset]:
-    """A segment may hold three records of one variable and two of another: no dimension is shared but x and y."""
-    return {
-        name: Dataset(
-            tuple(d if d in ("x", "y") else f"{name.rpartition('/')[2]}_{d}" for d in dataset.dims),
-            dataset.values, dataset.slabs, dataset.dtype, dataset.attributes, dataset.width, dataset.items,
-        )
-        for name, dataset in contents.items()
-    }  # fmt: skip
+def _column(variable: Variable) -> Column | Slabs:
+    if variable.distributed:
+        return Slabs(variable.dtype)
+    return Ragged(variable.dtype) if variable.ragged else Column(variable.dtype)
+
+
+def _widened(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """Records of a ragged variable, all of them as long as the longest."""
+    for block in blocks:
+        widths = [(0, 0)] * block.ndim
+        widths[1] = (0, length - block.shape[1])
+        yield np.pad(block, widths, constant_values=np.nan)
+
+
+def _narrowed(records: np.ndarray) -> np.ndarray:
+    """Records of a ragged variable, as long as the longest of these."""
+    there = np.flatnonzero(~np.isnan(records).all(axis=(0, *range(2, records.ndim))))
+    return records[:, : there[-1] + 1 if len(there) else 0]

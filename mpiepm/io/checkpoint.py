@@ -3,26 +3,32 @@
 Fields lie in the file as they lie on the lattice; everything else is one JSON text, in which Python's floats and
 integers survive to the bit. A checkpoint is written beside the older ones, sealed (`io.checksum`), synced and then renamed; the
 newest two are kept while a run is unfinished. Nothing is read from one that is not, byte by byte, what was written.
+
+``state.h5`` is a checkpoint too, of the end of the last origin before it is recorded. It stays when the run is finished: from
+there the run goes on if it is to be longer (`simulation.run`).
 """
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import h5py
 import numpy as np
 
+from mpiepm.core import trajectory
 from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
-from mpiepm.io import archive, hdf5
+from mpiepm.io import hdf5, journal
+from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
-from mpiepm.io.hdf5 import Dataset
-from mpiepm.io.opening import open_file, seal_of
+from mpiepm.io.opening import open_sealed, seal_of
 
 SCHEMA = "mpiepm checkpoint 3"
 READABLE = (SCHEMA,)
+STATE = "state.h5"
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{6,})\.h5")
 
@@ -54,46 +60,51 @@ def write(folder: Path, domain: Domain, number: int, parts: dict[str, Saveable],
     ------
     WriteError : on all ranks; the older checkpoints are untouched
     """
-    scalars: dict[str, Any] = {}
-    contents: dict[str, Dataset] = {}
-    for name, part in parts.items():
-        scalars[name], fields = part.save()
-        shares = getattr(part, "shares", {})
-        for key, slab in fields.items():
-            width = slab.shape[1]
-            rows, columns = ("x" if key not in shares else f"{name}_{key}_row"), f"{name}_{key}_column"
-            dims = (f"{name}_{key}_one", rows, "y" if width == domain.shape[1] else columns)
-            contents[f"{name}/{key}"] = Dataset(
-                dims, slabs=[slab], dtype=slab.dtype.str, width=width, items=shares.get(key, 0)
-            )
-    text = json.dumps({"header": header, "parts": scalars})
-    path = folder / f"checkpoint-{number:06d}.h5"
-    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text})
+    write_file(folder / f"checkpoint-{number:06d}.h5", domain, parts, header)
     with together(domain, folder):
         if domain.rank == 0:
             for old in existing(folder)[KEEP:]:
                 old.unlink()
 
 
+def write_file(path: Path, domain: Domain, parts: dict[str, Saveable], header: dict[str, Any]) -> None:
+    """Write one checkpoint. Collective.
+
+    Raises
+    ------
+    WriteError : on all ranks; what was at `path` is untouched
+    """
+    scalars: dict[str, Any] = {}
+    contents: dict[str, Dataset] = {}
+    for name, part in parts.items():
+        scalars[name], fields = part.save()
+        shares = getattr(part, "shares", {})
+        for key, slab in fields.items():
+            rows, columns = ("x" if key not in shares else f"{name}_{key}_row"), f"{name}_{key}_column"
+            dims = (f"{name}_{key}_one", rows, "y" if slab.shape[1] == domain.shape[1] else columns)
+            items = shares.get(key, 0)
+            contents[f"{name}/{key}"] = of_slabs(dims, [slab], items or domain.shape[0], items=items)
+    text = json.dumps({"header": header, "parts": scalars})
+    hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
+
+
 def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint of this run that is sound, with all its journal, and what is wrong with newer ones. Collective.
+    """The newest sound checkpoint, with all its journal, that `params` can continue; what is wrong with newer ones. Collective.
 
     Raises
     ------
     ParameterError : on all ranks, if there are checkpoints, but no sound one
     """
-    return on_root(domain.comm, lambda: _newest_sound(folder, params))
+    return on_root(domain.comm, lambda: newest_sound_here(folder, params))
 
 
-def _newest_sound(folder: Path, params: AnyParameters) -> tuple[Path | None, list[str]]:
+def newest_sound_here(folder: Path, params: AnyParameters) -> tuple[Path | None, list[str]]:
+    """As `newest_sound`, on one rank alone."""
     faults: list[str] = []
-    for path in existing(folder):
+    for path in resumable(folder):
         try:
-            seal_of(path, "checkpoint", READABLE)
-            header = read_header(path)
-            if parse(header["params"]) != params:
-                raise ParameterError(f"{path}: belongs to a run with other parameters")
-            archive.check_journal(folder, header["segments"])
+            _check(path, params)
+            journal.check(folder, read_header(path)["segments"])
         except ParameterError as error:
             faults.append(str(error))
             continue
@@ -101,6 +112,43 @@ def _newest_sound(folder: Path, params: AnyParameters) -> tuple[Path | None, lis
     if faults:
         raise ParameterError(f"{folder}: no sound checkpoint to resume from: {'; '.join(faults)}")
     return None, []
+
+
+def sound_state(folder: Path, domain: Domain, params: AnyParameters) -> Path:
+    """state.h5, to make the finished run in `folder` longer. Collective.
+
+    Raises
+    ------
+    ParameterError : on all ranks, if it is not there, or not sound, or does not lead to `params`
+    """
+    on_root(domain.comm, lambda: _check(folder / STATE, params))
+    return folder / STATE
+
+
+def _check(path: Path, params: AnyParameters) -> None:
+    """Raises ParameterError if the checkpoint is not sound, or of a run that cannot become one of `params`."""
+    seal_of(path, "checkpoint", READABLE)
+    stored, reached = progress(path)
+    if refused := trajectory.refusals(stored, params, reached):
+        raise ParameterError(f"{path}: belongs to a run with other parameters: {'; '.join(refused)}")
+
+
+def resumable(folder: Path) -> list[Path]:
+    """Files from which the unfinished run in `folder` may go on, newest first; state.h5 if its journal was written."""
+    state = folder / STATE
+    found = existing(folder)
+    with suppress(ParameterError):
+        if state.exists() and read_header(state)["segments"] is not None:
+            found.append(state)
+    return found
+
+
+def progress(path: Path) -> tuple[AnyParameters, trajectory.Reached]:
+    """The parameters of a checkpoint, and how far the run was; raises like `read_header`."""
+    scalars = _scalars(path)
+    phases, state = scalars["parts"]["phases"], scalars["parts"]["state"]
+    reached = trajectory.Reached(phases["origin"] + phases["begun"], state["time"] if phases["origin"] >= 0 else 0.0)
+    return parse(scalars["header"]["params"]), reached
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -121,7 +169,7 @@ def read_parts(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _scalars(path: Path) -> dict[str, Any]:
-    with open_file(path, "checkpoint", READABLE) as file:
+    with open_sealed(path, "checkpoint", READABLE) as file:
         try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result
@@ -130,10 +178,10 @@ def _scalars(path: Path) -> dict[str, Any]:
 
 
 def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
-    """Bring all parts to what a sound checkpoint holds; every rank reads its own rows. Collective."""
+    """Bring the parts that a sound checkpoint holds to what they were; every rank reads its own rows. Collective."""
     scalars = _scalars(path)["parts"]
-    with h5py.File(path, "r") as file:
-        for name, part in parts.items():
+    with h5py.File(path, "r", locking=False) as file:
+        for name, part in ((name, part) for name, part in parts.items() if name in scalars):
             stored = file[name].items() if name in file else ()
             cuts = {key: domain.share(number) for key, number in getattr(part, "shares", {}).items()}
             fields = {key: dataset[0, cuts.get(key, domain.rows)] for key, dataset in stored if dataset.ndim == 3}

@@ -141,7 +141,7 @@ def _datasets(path: Path) -> dict[str, tuple[int, int]]:
         if isinstance(item, h5py.Dataset) and (offset := item.id.get_offset()) is not None:
             found[name] = (offset, item.id.get_storage_size())
 
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         file.visititems(note)
     return found
 

@@ -58,10 +58,16 @@ def require(path: Path, wanted: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to the disk."""
+    """Flush a file to the disk, or a folder, so that a new name in it survives a crash of the machine.
+
+    Some file systems refuse that for folders (EINVAL, EIO); the file itself is safe then.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 
@@ -96,7 +102,7 @@ def together(domain: "Domain", path: Path, wanted: int = 0) -> Iterator[None]:
     fault = ""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         fault = f"{reason} ({numbers(path.parent, wanted)})"
     faults = domain.comm.allgather(fault)

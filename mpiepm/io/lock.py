@@ -35,7 +35,6 @@ NAME = "run.lock"
 BEAT = 5.0    # seconds
 LEASE = 60.0  # seconds
 _SETTLE = 2.0  # seconds until a record that two have written at once is the same for both
-_NO_KERNEL_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)
 
 
 def _start_of(pid: int) -> int:
@@ -153,13 +152,20 @@ class Lock:
             os.close(descriptor)  # its holder has just released and removed it
 
     def _ask_kernel(self, descriptor: int) -> bool:
+        """Has the kernel locked the file for us? If it refuses for any reason but a holder, there are no locks here.
+
+        Some file systems without locks say EAGAIN, as if somebody held it. Then there is nobody whose name is in the file.
+        """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise self._in_use(_read(self.path, descriptor)) from None
-        except OSError as error:
-            if error.errno not in _NO_KERNEL_LOCKS:
-                raise
+            until = time.monotonic() + _SETTLE
+            while (found := _read(self.path, descriptor)) is None and time.monotonic() < until:
+                time.sleep(0.01)
+            if found is not None and (found.machine != self._own.machine or _start_of(found.pid) == found.started):
+                raise self._in_use(found) from None
+            return False
+        except OSError:
             return False
         return True
 

@@ -3,7 +3,6 @@
 import importlib.metadata
 import platform
 import re
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -14,18 +13,9 @@ import h5py
 from mpi4py import MPI
 
 from mpiepm import __version__
+from mpiepm.core.revision import git_revision
 
 _PACKAGES = ("numpy", "numba", "mpi4py", "mpi4py-fft", "h5py", "h5netcdf", "pydantic")
-
-
-def git_revision() -> str:
-    """Revision of the source tree, with a mark if it was modified; "unknown" outside a repository."""
-    folder = Path(__file__).resolve().parents[2]
-    try:
-        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
 
 
 def software() -> dict[str, str]:

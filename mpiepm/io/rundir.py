@@ -7,17 +7,22 @@ from pathlib import Path
 
 import h5py
 
+from mpiepm.core import trajectory
 from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
-from mpiepm.io import archive, checkpoint, lock
-from mpiepm.io.disk import NO_ROOM, numbers, write_text
+from mpiepm.grid.domain import Domain
+from mpiepm.grid.root import on_root
+from mpiepm.io import archive, checkpoint, journal, lock
+from mpiepm.io.disk import NO_ROOM, numbers, sync, together, write_text
+from mpiepm.io.hdf5 import text
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
 HEARTBEATS = "heartbeats"  # of `watchdog`, on several ranks, while they run
 _NAMES = re.compile(
     rf"{re.escape(PARAMETERS)}(\.partial)?|{re.escape(LOG)}(\.1)?|{HEARTBEATS}|{re.escape(archive.NAME)}(\.partial)?"
-    r"|checkpoint-\d{6,}\.h5(\.partial)?|journal/\d{6,}\.h5(\.partial)?"
+    rf"|{re.escape(checkpoint.STATE)}(\.partial)?|checkpoint-\d{{6,}}\.h5(\.partial)?"
+    r"|journal/\d{6,}\.h5(\.partial)?"
 )
 
 
@@ -25,8 +30,8 @@ def _found(folder: Path) -> list[Path]:
     """Everything in the directory that has a name that we use."""
     if not folder.is_dir():
         return []
-    journal = archive.journal(folder)
-    inside = journal.iterdir() if journal.is_dir() and not journal.is_symlink() else ()
+    segments = journal.folder_of(folder)
+    inside = segments.iterdir() if segments.is_dir() and not segments.is_symlink() else ()
     return [path for path in (*folder.iterdir(), *inside) if _NAMES.fullmatch(path.relative_to(folder).as_posix())]
 
 
@@ -64,8 +69,8 @@ def _is_ours(path: Path) -> bool:
 
 def _schema(path: Path) -> str:
     """What kind of file it says it is; raises OSError if it cannot be read."""
-    with h5py.File(path, "r") as file:
-        return str(file.attrs.get("schema", ""))
+    with h5py.File(path, "r", locking=False) as file:
+        return text(file.attrs, "schema") if "schema" in file.attrs else ""
 
 
 def _run_files(folder: Path) -> list[Path]:
@@ -75,9 +80,9 @@ def _run_files(folder: Path) -> list[Path]:
     ------
     ParameterError : if a file of somebody else stands where a run would write
     """
-    journal = archive.journal(folder)
-    if journal.is_symlink() or (journal.exists() and not journal.is_dir()):
-        raise _in_the_way(journal, "no folder of mpiepm")
+    segments = journal.folder_of(folder)
+    if segments.is_symlink() or (segments.exists() and not segments.is_dir()):
+        raise _in_the_way(segments, "no folder of mpiepm")
     found = _found(folder)
     ours = [path for path in found if _is_ours(path)]
     run = any(path.suffix == ".h5" for path in ours)
@@ -121,7 +126,7 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
         run than the one to be resumed, if files of others are in the way, or if it cannot be made; nothing in it has
         changed then
     """
-    if resume and is_finished(folder):
+    if resume and is_finished(folder, params):
         try:
             if not _schema(folder / archive.NAME).startswith("mpiepm "):
                 raise _in_the_way(folder / archive.NAME)
@@ -141,7 +146,7 @@ def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwri
             for path in found:
                 if used or path.suffix == ".partial":
                     path.unlink()
-            archive.remove_journal(folder)
+            journal.remove(folder)
         except OSError as error:
             raise ParameterError(f"--out {folder}: {error.strerror}: {error.filename}") from None
         _write(folder / PARAMETERS, params.to_toml())
@@ -164,40 +169,67 @@ def _write(path: Path, text: str) -> None:
 
 
 def plant(folder: Path, params: AnyParameters) -> None:
-    """Put the parameters into the directory of a run that begins later, with --resume; a run that is there stays.
+    """Put the parameters into the directory of a run that begins or goes on later, with --resume.
 
     Raises
     ------
-    ParameterError : if it cannot be made, or holds a run with other parameters
+    ParameterError : if it cannot be made, or holds a run that cannot go on with these parameters
     """
-    if (folder / PARAMETERS).exists():
-        _resumable(folder, params)
-    else:
+    if not (folder / PARAMETERS).exists():
         prepare(folder, params, resume=False, overwrite=False)
+    elif load(folder / PARAMETERS) != params:
+        with occupied(folder):
+            _resumable(folder, params)
 
 
 def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
+    """The parameters with which the run goes on, which then lie in the directory; `params` as far as they may change."""
     stored = load(folder / PARAMETERS)
-    if params is not None and params != stored:
-        changed = differences(stored, params)
-        raise ParameterError(f"--resume: {folder} holds a run with other parameters: {'; '.join(changed)}")
-    return stored
+    if params is None or params == stored:
+        return stored
+    if why := refusal(folder, params):
+        raise ParameterError(f"--resume: {why}")
+    if is_finished(folder, params):  # what else has changed comes too late
+        params = _of_archive(folder) or stored
+    if params != stored:
+        _write(folder / PARAMETERS, params.to_toml())
+    return params
 
 
-def differences(old: AnyParameters, new: AnyParameters) -> list[str]:
-    """A line for every key in which two sets of parameters differ."""
-    return _differences(old.model_dump(), new.model_dump())
+def refusal(folder: Path, params: AnyParameters) -> str:
+    """Why the run in the directory cannot go on with these parameters, "" if it can (`core.trajectory`).
+
+    Raises
+    ------
+    ParameterError : if there are no readable parameters in it
+    """
+    stored, reached = _of_archive(folder) or load(folder / PARAMETERS), None
+    others = f"{folder} holds a run with other parameters: "
+    if (folder / archive.NAME).exists():
+        reached = trajectory.Reached(stored.run.origins, stored.run.origin_duration or 0.0)
+        refused = trajectory.refusals(stored, params, reached)
+        if not refused and trajectory.is_longer(params, stored):
+            if not (folder / checkpoint.STATE).exists():
+                return f"{folder}: the finished run cannot be made longer: it kept no {checkpoint.STATE} (output.keep_state)"
+            if (folder / archive.NAME).is_symlink():
+                return f"{folder / archive.NAME}: is a link; a run can only be made longer where its files are"
+        return others + "; ".join(refused) if refused else ""
+    refused = trajectory.refusals(stored, params, None)
+    for path in checkpoint.resumable(folder) if not refused else ():
+        with suppress(ParameterError):  # a damaged one is the matter of those who read it
+            there, reached = checkpoint.progress(path)
+            if not (refused := trajectory.refusals(there, params, reached)):
+                return ""
+    return others + "; ".join(refused) if refused else ""
 
 
-def _differences(old: dict[str, object], new: dict[str, object], prefix: str = "") -> list[str]:
-    lines = []
-    for key in old.keys() | new.keys():
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            lines += _differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            lines.append(f"{prefix}{key} is {a!r} there and {b!r} here")
-    return sorted(lines)
+def _of_archive(folder: Path) -> AnyParameters | None:
+    """The parameters in the archive; None if there is none that can be read."""
+    try:
+        with h5py.File(folder / archive.NAME, "r", locking=False) as file:
+            return parse(text(file.attrs, "params"))
+    except (OSError, KeyError, RuntimeError, ValueError):
+        return None
 
 
 def require_run(folder: Path) -> None:
@@ -215,13 +247,33 @@ def require_run(folder: Path) -> None:
         raise ParameterError(f"{folder}: holds no run")
 
 
-def is_finished(folder: Path) -> bool:
-    """Has the run in `folder` left its archive? That is written once, complete, so nothing else is asked."""
-    return (folder / archive.NAME).exists()
+def is_finished(folder: Path, params: AnyParameters | None = None) -> bool:
+    """Has the run left an archive that is as long as `params` (default: those in the directory) ask for?"""
+    if not (folder / archive.NAME).exists():
+        return False
+    try:
+        wanted = params or load(folder / PARAMETERS)
+    except ParameterError:
+        return True
+    there = _of_archive(folder)
+    return there is None or not trajectory.is_longer(wanted, there)
+
+
+def has_archive(folder: Path, domain: Domain) -> bool:
+    """Has the run been finished, perhaps with fewer origins? The same on all ranks. Collective."""
+    return on_root(domain.comm, lambda: (folder / archive.NAME).exists())
 
 
 def tidy(folder: Path) -> None:
     """Remove what a finished run no longer needs: its checkpoints and its journal."""
     for path in checkpoint.existing(folder):
         path.unlink(missing_ok=True)
-    archive.remove_journal(folder)
+    journal.remove(folder)
+
+
+def drop_archive(folder: Path, domain: Domain) -> None:
+    """Remove the archive, as the run goes on from a checkpoint that knows its records. Collective."""
+    with together(domain, folder):
+        if domain.rank == 0:
+            (folder / archive.NAME).unlink()
+            sync(folder)

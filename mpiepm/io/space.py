@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpiepm.core import cold
 from mpiepm.core.amounts import in_bytes
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, Parameters
 from mpiepm.core.schedule import LogSpaced, end_of_step
@@ -42,7 +43,7 @@ def _durations(params: AnyParameters, *, least: bool) -> _Durations:
         spacing = -math.log(run.stop_persistence) * yield_time
     else:
         spacing = (run.origin_duration or (run.origin_events_per_site or 0.0) * yield_time) / run.overlap
-    return _Durations(equilibration, spacing, spacing * run.overlap)
+    return _Durations(*(min(time, cold.LONGEST) for time in (equilibration, spacing, spacing * run.overlap)))
 
 
 def _yield_time(params: Parameters) -> float:
@@ -51,7 +52,7 @@ def _yield_time(params: Parameters) -> float:
     if model.temperature == 0:
         return float(params.lattice.size[0] * params.lattice.size[1])
     scale = model.stiffness * model.threshold**model.barrier_exponent
-    return math.exp(min(_BARRIER * scale / model.temperature, 200.0))
+    return math.exp(min(_BARRIER * scale / model.temperature, math.log(cold.LONGEST)))
 
 
 def archive_bytes(params: AnyParameters, *, least: bool = False) -> dict[str, int]:
@@ -72,6 +73,7 @@ def _common(params: AnyParameters, samples: float) -> dict[str, float]:
         "histograms/stress/outside": 8 * origins,
         "fields/time": 8 * samples, "fields/origin": 8 * samples, "fields/lag": 8 * samples,
         "fields/stress": 8 * samples * sites, "fields/plastic_strain": 8 * samples * sites,
+        "final/time": 8, "final/stress": 8 * sites, "final/plastic_strain": 8 * sites,
         "waiting_times/edges": 8 * (_WAITING + 1) * output.waiting_times,
         "waiting_times/exchange": 8 * origins * _WAITING * output.waiting_times,
         "waiting_times/open": 8 * origins * _WAITING * output.waiting_times,
@@ -96,7 +98,8 @@ def _origins(params: Parameters, durations: _Durations) -> dict[str, float]:
     taken = sum(lag <= durations.spacing for lag in output.snapshots) * min(origins, output.snapshot_origins)
     sizes = _common(params, taken)
     sizes |= {"persistence/lag": 8 * lags, "persistence/value": 8 * origins * lags}
-    sizes |= {"origins/first_event_time": 4 * origins * lx * ly * output.first_event_maps}
+    of_time = 4 if cold.single_precision_suffices(params.model) else 8
+    sizes |= {"origins/first_event_time": of_time * origins * lx * ly * output.first_event_maps}
     sizes |= {f"series/{name}": 8 * entries for name in
               ("time", "origin", "lag", "events", "yield_rate", "mean_stress", "stress_variance")}  # fmt: skip
     sizes |= {"fields/persistence": taken * lx * ly}
@@ -143,7 +146,7 @@ def _stationary(params: FerreroParameters, durations: _Durations) -> dict[str, f
     sizes |= {f"series/{name}": 8 * entries for name in
               ("time", "origin", "lag", "events", "yield_rate", "activity", "mean_stress", "stress_variance",
                "stress_kurtosis")}  # fmt: skip
-    sizes |= {"fields/active": taken * lx * ly}
+    sizes |= {"fields/active": taken * lx * ly, "final/active": lx * ly}
     if output.correlations:
         sizes |= _correlations(1, len(LogSpaced(1.0, 16).up_to(duration)))
     if tracers:
@@ -179,10 +182,10 @@ def disk_bytes(params: AnyParameters) -> int:
     """Largest need of a run directory.
 
     While it runs: the records so far in the journal, two checkpoints and the one being written. At the end: the journal, the
-    archive that it is joined to, and two checkpoints.
+    archive that it is joined to, two checkpoints, and the state that is kept.
     """
     archive, saved = sum(archive_bytes(params).values()), checkpoint_bytes(params)
-    return archive + max(3 * saved, archive + 2 * saved)
+    return archive + max(3 * saved, archive + (2 + params.output.keep_state) * saved)
 
 
 def check(params: AnyParameters, folder: Path) -> str:

@@ -17,6 +17,7 @@ class ActivitySeries(Observer):
     """One entry for every scheduled time, through equilibration and the run."""
 
     name = "series"
+    watches_equilibration = True
     variables = (
         series("time", "f8", "{time}", "since the start of the run"),
         series("origin", "i8", "1", "-1 while equilibrating, then 0"),

@@ -64,7 +64,7 @@ class Avalanches(Observer):
     variables = (
         Variable("avalanches/number", ("origin", "criterion", "size"), "i8", "1", "avalanches in each bin of sizes"),
         Variable("avalanches/duration", ("origin", "criterion", "size"), "f8", "{time}", "sum over those of the bin"),
-        Variable("avalanches/extent", ("origin", "criterion", "size"), "f8", "sites", "sum over those of the bin"),
+        Variable("avalanches/extent", ("origin", "criterion", "size"), "f8", "site", "sum over those of the bin"),
         Variable("avalanches/moments", ("origin", "criterion", "power"), "f8", "1", "sums of 1, S, S^2, S^3; largest S"),
     )
 

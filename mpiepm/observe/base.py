@@ -55,11 +55,13 @@ class Observer:
     name : section of the checkpoint
     variables : what it records
     schedule : lags (sweeps since the newest origin) at which `sample` is called
+    watches_equilibration : does it keep or record anything before the first origin?
     """
 
     name: str = ""
     variables: tuple[Variable, ...] = ()
     schedule: Schedule = Never()
+    watches_equilibration: bool = False
 
     def begin_phase(self, state: State, origin: int, record: Record) -> None:
         """A phase begins: from an origin to the next, or EQUILIBRATION, or ENDING."""
@@ -79,6 +81,10 @@ class Observer:
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
+
+    def warnings(self, time: str) -> list[str]:
+        """Lines that the user should see at the end of the run; `time` is the unit of time."""
+        return []
 
     def constants(self) -> dict[str, np.ndarray]:
         """Variables that are no records, known from the start: coordinates, bin edges."""

@@ -46,6 +46,12 @@ def persistence(domain: Domain, first_time: np.ndarray, lags: np.ndarray) -> np.
     return later / domain.sites
 
 
+def _as_type(first_time: np.ndarray, kind: str) -> np.ndarray:
+    """The map in another type; a time beyond its largest number becomes that one, as inf means that there was no event."""
+    largest = np.finfo(kind).max
+    return np.where(np.isinf(first_time), np.inf, np.minimum(first_time, largest)).astype(kind)
+
+
 class Persistence(Observer):
     """P(lag) of every origin, raw; averages over origins and chi4 are formed offline.
 
@@ -54,12 +60,13 @@ class Persistence(Observer):
     longest : duration of the longest origin that has ended
     current : P of the newest origin at its latest lag, 1 before the first
     newest : float64 (local rows, Ly), first event times since the newest origin, sweeps, inf where no event yet
+    maps : type in the archive, "f4" or "f8"; None: not there
     closed : the like of the origin that has ended with the last phase, if one has, and its duration
     """
 
     name = "persistence"
 
-    def __init__(self, domain: Domain, lags: LogSpaced, *, overlap: int, store_maps: bool) -> None:
+    def __init__(self, domain: Domain, lags: LogSpaced, *, overlap: int, maps: str | None) -> None:
         self.domain = domain
         self.schedule: LogSpaced = lags
         self.closed: tuple[np.ndarray, float] | None = None
@@ -68,14 +75,14 @@ class Persistence(Observer):
         self.current = 1.0
         self._newest = 0
         self.longest = 0.0
-        self._store_maps = store_maps
+        self._stored = maps
         self.variables = (
             Variable("persistence/value", ("origin", "lag"), "f8", "1", "P(lag), NaN once the origin has ended",
                      ragged=True),
         )  # fmt: skip
-        if store_maps:
+        if maps:
             self.variables += (
-                Variable("origins/first_event_time", ("origin", "x", "y"), "f4", "{time}",
+                Variable("origins/first_event_time", ("origin", "x", "y"), maps, "{time}",
                          "lag of the first event of each site, inf where none", distributed=True),
             )  # fmt: skip
 
@@ -116,8 +123,8 @@ class Persistence(Observer):
         self.closed = self._maps[slot], duration
         self.longest = max(self.longest, duration)
         record("persistence/value", persistence(self.domain, self._maps[slot], self.schedule.up_to(duration)))
-        if self._store_maps:
-            record("origins/first_event_time", self._maps[slot].astype("f4"))
+        if self._stored:
+            record("origins/first_event_time", _as_type(self._maps[slot], self._stored))
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Maps of the open origins."""

@@ -17,6 +17,7 @@ class Series(Observer):
     """Yield rate, mean and variance of the stress at every scheduled lag."""
 
     name = "series"
+    watches_equilibration = True
     variables = (
         series("time", "f8", "{time}", "since the start of the run"),
         series("origin", "i8", "1", "number of the origin, -1 while equilibrating"),

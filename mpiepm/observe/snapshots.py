@@ -1,10 +1,17 @@
-"""Snapshots of the fields at given lags of the first origins: stress, plastic strain, and who has moved or is moving."""
+"""Snapshots of the fields at given lags of the first origins: stress, plastic strain, and who has moved or is moving.
 
+Lag 0 is the state at the origin. An origin that ends before a lag has no snapshot there.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mpiepm.core.schedule import At
+from mpiepm.core.ferrero_sections import Step
+from mpiepm.core.params import AnyParameters, FerreroParameters
+from mpiepm.core.schedule import At, end_of_step
+from mpiepm.core.sections import Auto, Event, Sweep
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.observe.persistence import Persistence
 from mpiepm.physics.state import State
@@ -30,13 +37,17 @@ class Snapshots(Observer):
         third = ("persistence", "1 where no event since the origin") if persistence else ("active", "sign where active, else 0")
         name, what = third
         self.variables += (Variable(f"fields/{name}", ("snapshot", "x", "y"), "i1", "1", what, distributed=True),)
-        self.schedule = At(tuple(sorted(lags)))
+        self._lags = tuple(sorted(lags))
+        self.schedule = At(self._lags)
         self._origins, self._persistence = origins, persistence
         self._origin = EQUILIBRATION
+        self._durations: list[float] = []  # of the origins that snapshots were asked of and that have ended
 
     def begin_phase(self, state: State, origin: int, record: Record) -> None:
-        """Remember which origin it is."""
+        """Remember which origin it is, and record it if lag 0 is asked for."""
         self._origin = origin
+        if self._lags[0] == 0.0:
+            self.sample(state, 0.0, record)
 
     def sample(self, state: State, lag: float, record: Record) -> None:
         """Record the present."""
@@ -52,10 +63,57 @@ class Snapshots(Observer):
         elif state.active is not None:
             record("fields/active", state.active.copy())
 
+    def end_phase(self, state: State, record: Record) -> None:
+        """Remember how long the origin was."""
+        if 0 <= self._origin < self._origins:
+            self._durations.append(state.time)
+
+    def warnings(self, time: str) -> list[str]:
+        """Lags that were not reached."""
+        return [f"output.snapshots: {line}" for line in not_reached(self._lags, self._durations, time)]
+
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The origin."""
-        return {"origin": self._origin}, {}
+        """The origin, and the durations of those before."""
+        return {"origin": self._origin, "durations": self._durations}, {}
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self._origin = scalars["origin"]
+        self._origin, self._durations = scalars["origin"], list(scalars.get("durations", []))  # older checkpoints have none
+
+
+def not_reached(lags: Sequence[float], durations: Sequence[float], time: str) -> list[str]:
+    """A line for each of the `lags` of output.snapshots that some of the origins did not reach.
+
+    durations : of the origins that should have stored the lags, to where the next one begins
+    time : unit of both
+    """
+    lines = []
+    for lag in sorted(lags):
+        reached = sum(lag <= duration for duration in durations)
+        if reached < len(durations):
+            where = "no origin" if reached == 0 else f"only {reached} of {len(durations)} origins"
+            longest = f"{'the longest' if len(durations) > 1 else 'the only one'} lasts {max(durations):.6g} {time}"
+            lines.append(f"lag {lag:g} was reached by {where}: {longest}")
+    return lines
+
+
+def unreachable(params: AnyParameters) -> list[str]:
+    """A line for each lag of output.snapshots that no origin can reach, if the parameters say how long an origin lasts."""
+    run, engine = params.run, params.engine
+    if run.origin_duration is None:
+        return []
+    step = 0.0
+    if isinstance(engine, Sweep | Auto):
+        step = (engine if isinstance(engine, Sweep) else Sweep()).window
+    elif isinstance(engine, Step):
+        step = engine.time_step
+    elif isinstance(engine, Event) and engine.dynamics == "extremal":
+        step = 1.0
+    end = run.origin_duration / run.overlap
+    end = end_of_step(end, step) if step else end
+    key = "run.duration" if isinstance(params, FerreroParameters) else "run.origin_duration"
+    given = f"{key} = {run.origin_duration:g}" + (f", run.overlap = {run.overlap}" if run.overlap > 1 else "")
+    return [
+        f"output.snapshots: lag {lag:g} will not be stored: {given}, so an origin stores lags up to {end:.6g}"
+        for lag in sorted(params.output.snapshots) if lag > end
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mpiepm.analysis import scaling
 from mpiepm.analysis.collapse import collapse
-from mpiepm.analysis.read import ensembles
+from mpiepm.analysis.ensembles import ensembles
 from mpiepm.analysis.scaling_table import describe
 
 VARIANTS: list[tuple[str, tuple[str, ...], dict[str, float], int]] = [  # quantity, free, given, smallest L

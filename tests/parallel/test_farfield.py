@@ -5,7 +5,7 @@ import pytest
 
 from mpiepm.core.params import parse
 from mpiepm.core.sections import Split
-from mpiepm.engine import strips, thinning
+from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import slabs
 from mpiepm.physics.eshelby import exact_kernel
@@ -24,7 +24,7 @@ def test_near_and_far_field_are_the_kernel(shape: tuple[int, int], radius: int, 
     assert isinstance(params.engine, Split)
     domain = slabs(params)
     far = FarField(domain, params.model, params.engine)
-    clocks, physics = thinning.clocks(domain.local_shape), thinning.physics(params.model)
+    clocks, physics = thinning.clocks(domain.local_shape), bounds.physics(params.model)
     variance = []
     for n, angle in enumerate(np.linspace(0.0, 0.5 * np.pi, 21)):
         stress = np.zeros(domain.local_shape)

@@ -1,6 +1,7 @@
 """Archive and checkpoint on 1-4 ranks: parallel HDF5 and the gather by rows give the same file, read back on any cut."""
 
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
@@ -11,8 +12,9 @@ from mpi4py import MPI
 
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, checksum, hdf5
+from mpiepm.io import checkpoint, checksum, crc, hdf5, rows
 from mpiepm.io.archive import Archive
+from mpiepm.io.dataset import of_array, of_slabs
 from mpiepm.observe.base import Variable
 from mpiepm.simulation import Simulation
 
@@ -37,20 +39,20 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
         assert hdf5.PARALLEL or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
     else:
         monkeypatch.setattr(hdf5, "PARALLEL", False)
-        monkeypatch.setattr(hdf5, "_MESSAGE", 3 * 8 * SHAPE[1])  # three rows
+        monkeypatch.setattr(rows, "PIECE", 3 * 8 * SHAPE[1])  # three rows
     domain = Domain(SHAPE)
     slabs = [whole(k)[domain.rows] for k in range(3)]
-    late = [slabs[0], lambda: slabs[1], slabs[2]]
     datasets = {
-        "fields/a": hdf5.Dataset(("snapshot", "x", "y"), slabs=late, dtype="f8", attributes={"units": "sigma_c"}),
-        "fields/time": hdf5.Dataset(("snapshot",), np.array([1.0, 2.0, 3.0])),
+        "fields/a": of_slabs(("snapshot", "x", "y"), slabs, SHAPE[0], {"units": "sigma_c"}),
+        "fields/time": of_array(("snapshot",), np.array([1.0, 2.0, 3.0])),
     }
     path = shared_path / "file.h5"
     hdf5.write(path, domain, datasets, {"schema": "test"})
     with h5py.File(path, "r") as file:
         assert np.array_equal(file["fields/a"][:], np.stack([whole(k) for k in range(3)]))
         assert file["fields/a"].attrs["units"] == "sigma_c"
-        assert file.attrs["schema"] == "test"
+        assert file.attrs["schema"] == b"test"
+        assert all(crc.stored(file[name]) == zlib.crc32(file[name][:].tobytes()) for name in datasets)
     with xarray.open_dataset(path, group="fields", engine="h5netcdf") as fields:
         assert fields["a"].dims == ("snapshot", "x", "y")
     assert not list(shared_path.glob("*.partial"))
@@ -64,10 +66,10 @@ def test_checksums_are_those_of_one_rank(shared_path: Path, monkeypatch: pytest.
         path = shared_path / name
         slabs = [field[domain.rows] for field in contents["fields/a"]]
         datasets = {
-            "fields/a": hdf5.Dataset(("snapshot", "x", "y"), slabs=slabs, dtype="f8"),
-            "fields/time": hdf5.Dataset(("snapshot",), contents["fields/time"]),
+            "fields/a": of_slabs(("snapshot", "x", "y"), slabs, SHAPE[0]),
+            "fields/time": of_array(("snapshot",), contents["fields/time"]),
         }
-        hdf5.write(path, domain, datasets, {"schema": "test"})
+        hdf5.write(path, domain, datasets, {"schema": "test"}, sealed=True)
         sums = checksum.read(path)
         assert sums is not None
         assert checksum.damaged(path, sums) == []
@@ -84,7 +86,7 @@ def test_a_failed_write_leaves_the_old_file_and_raises_everywhere(shared_path: P
     domain = Domain(SHAPE)
     path = shared_path / "absent" / "file.h5"
     with pytest.raises(OSError, match="cannot be written"):
-        hdf5.write(path, domain, {"a": hdf5.Dataset(("n",), np.zeros(3))}, {})
+        hdf5.write(path, domain, {"a": of_array(("n",), np.zeros(3))}, {})
 
 
 def test_segments_and_memory_join_in_order(shared_path: Path) -> None:

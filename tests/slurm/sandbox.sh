@@ -50,6 +50,7 @@ MpiDefault=none
 ReturnToService=2
 MaxArraySize=4
 KillWait=2
+MessageTimeout=100
 OverTimeLimit=0
 SlurmdParameters=config_overrides
 NodeName=$host NodeAddr=127.0.0.1 CPUs=4 Boards=1 SocketsPerBoard=1 CoresPerSocket=4 ThreadsPerCore=1 RealMemory=20000 State=UNKNOWN
@@ -68,7 +69,7 @@ start() {
     fi
     slurmctld -f "$SLURM_CONF"
     slurmd -f "$SLURM_CONF" -N "$(hostname -s)"
-    for _ in $(seq 100); do
+    for _ in $(seq 3000); do
         [ "$(sinfo --noheader --format=%T 2>/dev/null | tr -d '*')" = idle ] && return
         sinfo --noheader --format=%T 2>/dev/null | grep -qE '^(mixed|allocated|completing)' && return
         sleep 0.1
@@ -90,8 +91,8 @@ resume)
         while read -r job; do scontrol release "$job"; done ;;
 stop)
     export SLURM_CONF=$dir/slurm.conf
-    timeout 10 scancel --me 2>/dev/null || true
-    sleep 1
+    timeout 100 scancel --me 2>/dev/null || true
+    for _ in $(seq 300); do [ "$(timeout 10 squeue --noheader 2>/dev/null)" ] || break; sleep 0.1; done
     for daemon in slurmctld slurmd munged; do end TERM "$dir/$daemon.pid"; done ;;
 *) say "install, start, kill, resume or stop" ;;
 esac

@@ -7,10 +7,11 @@ import json
 import os
 import select
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from processes import CAP, wait_for
 
 PROGRAM = "chromium"
 _FLAGS = (
@@ -51,7 +52,7 @@ class Browser:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(CAP)
         os.close(self._in)
         os.close(self._out)
 
@@ -67,10 +68,7 @@ class Browser:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.send("Emulation.setEmulatedMedia", media=media, features=[feature])
         self.send("Page.navigate", url=path.resolve().as_uri())
-        deadline = time.monotonic() + 60
-        while self.evaluate("document.readyState + location.protocol") != "completefile:":
-            assert time.monotonic() < deadline, "the page does not load"
-            time.sleep(0.05)
+        wait_for(lambda: self.evaluate("document.readyState + location.protocol") == "completefile:")
 
     def evaluate(self, expression: str) -> Any:
         """Value of an expression of JavaScript in the page."""
@@ -98,9 +96,9 @@ class Browser:
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            assert select.select([self._in], [], [], 60)[0], "the browser does not answer"
+            assert select.select([self._in], [], [], CAP)[0], "the browser does not answer"
             piece = os.read(self._in, 1 << 20)
-            assert piece, f"the browser has ended: {self.process.wait(20)}"
+            assert piece, f"the browser has ended: {self.process.wait(CAP)}"
             self._rest += piece
         first, self._rest = self._rest.split(b"\0", 1)
         message: dict[str, Any] = json.loads(first)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from processes import CAP
 
 from mpiepm.cli import main
 
@@ -65,7 +66,7 @@ PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "too many origins": (EPMQ, ["run.origins=10_000_000_000"], "run.origins = 10000000000: must be at most 1000000000"),
     "overlap": (EPMQ, ["run.overlap=65"], "run.overlap = 65: must be at most 64"),
     "share": (EPMQ, ["run.stop_persistence=1"], "run.stop_persistence = 1: must be below 1"),
-    "wrong entry of a list": (EPMQ, ["output.snapshots=[1, -2]"], "output.snapshots[1] = -2: must be above 0"),
+    "wrong entry of a list": (EPMQ, ["output.snapshots=[1, -2]"], "output.snapshots[1] = -2: must be at least 0"),
     "no list": (EPMQ, ["output.snapshots=3"], "output.snapshots = 3: must be a list"),
     "no name of a kernel": (EPMQ, ["model.kernel=papr"], "model.kernel = 'papr': must be 'paper' or 'conserving'"),
     "no name of an engine": (EPMQ, ["engine.name=swep"],
@@ -81,6 +82,16 @@ PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "unknown key": (EPMQ, ["model.temprature=1"], "model.temprature: unknown key; did you mean temperature?"),
     "unknown key, no guess": (EPMQ, ["run.xyzzy=1"], "run.xyzzy: unknown key; known here: seed, equilibrate, origins"),
     "unknown key deep down": (EPMQ, ["output.histogram.bns=3"], "output.histogram.bns: unknown key; did you mean bins?"),
+    "number for two sides": (EPMQ, ["lattice.size=32"],
+                             "lattice.size = 32: must be a list of 2 numbers, such as [32, 32]"),
+    "number for snapshots": (EPMQ, ["output.snapshots=3.0"], "output.snapshots = 3.0: must be a list, such as [3.0]"),
+    "T": (EPMQ, ["T=0.2"], "T: unknown key; did you mean temperature in [model]?"),
+    "T in its section": (EPMQ, ["model.T=0.2"], "model.T: unknown key; did you mean temperature in [model]?"),
+    "L": (EPMQ, ["L=32"], "L: unknown key; did you mean size in [lattice]?"),
+    "N": (EPMQ, ["run.N=32"], "run.N: unknown key; did you mean size in [lattice]?"),
+    "dt": (FERRERO, ["model.dt=0.1"], "model.dt: unknown key; did you mean time_step in [engine]?"),
+    "key without its section": (EPMQ, ["temperature=0.2"], "temperature: unknown key; it belongs to [model]"),
+    "key in another section": (EPMQ, ["output.seed=2"], "output.seed: unknown key; it belongs to [run]"),
     "key of FMB": (EPMQ, ["model.gamma0=1"], "model.gamma0: unknown key; it belongs to model.name = 'ferrero'"),
     "section of FMB": (EPMQ, ["tracers.number=5"], "tracers: unknown key; it belongs to model.name = 'ferrero'"),
     "key of EPM-Q": (FERRERO, ["output.four_point={}"], "output.four_point: unknown key; it belongs to model.name = 'epmq'"),
@@ -150,7 +161,17 @@ COMMANDS = {  # arguments: what is said
     "run epmq.toml --out epmq --resume": "--resume: epmq holds a run with other parameters: lattice.size is",
     "run ferrero.toml --out epmq --resume": "--resume: epmq holds a run with other parameters: ",
     "run --out empty --resume": "--resume: empty holds no run, and no parameter file was given",
-    "run --out epmq --resume --set run.seed=2": "--set run.seed=2: needs a parameter file",
+    "run --out epmq --resume --set run.seed=2":
+        "--resume: epmq holds a run with other parameters: run.seed is 1 there and 2 here",
+    "run --out epmq --set run.seed=2": "--set run.seed=2: needs a parameter file, or --resume",
+    "run --out epmq --resume --set run.origins=99": "epmq: the finished run cannot be made longer: it kept no state.h5",
+    "run --out empty --resume --set run.seed=2": "empty: holds no run",
+    "run epmq.toml --set model.temperature 0.2":
+        "--set model.temperature: must be section.key=value, such as model.temperature=0.02",
+    "analyze epmq": "invalid choice: 'analyze'; did you mean analyse? See mpiepm --help",
+    "epmq.toml": "invalid choice: 'epmq.toml'; did you mean mpiepm run epmq.toml? See mpiepm --help",
+    "campaign stauts epmq.toml": "invalid choice: 'stauts'; did you mean status? See mpiepm campaign --help",
+    "figure empty": "empty/archive.h5: no such file",
     "run --out torn_parameters --resume": "torn_parameters/params.toml: not valid TOML",
     "run --out no_parameters --resume": "no_parameters/params.toml: cannot be read: No such file or directory",
     "run epmq.toml --resume --overwrite --out epmq": "--overwrite: not allowed with argument --resume; see",
@@ -164,13 +185,12 @@ COMMANDS = {  # arguments: what is said
     "analyse void_archive": "void_archive/archive.h5: is empty, must be an archive of mpiepm",
     "analyse folder_archive": "folder_archive/archive.h5: is a directory, must be a file",
     "analyse foreign": "foreign/archive.h5: not an archive of mpiepm",
-    "analyse newer": "newer/archive.h5: is 'mpiepm archive 3', this program reads 'mpiepm archive 1' and 'mpiepm archive 2'",
-    "analyse cut": "cut/archive.h5: damaged: it was cut short or changed after it was written",
-    "analyse flipped": "flipped/archive.h5: damaged: not what was written: persistence/value",
-    "analyse header": "header/archive.h5: damaged: not what was written: its structure",
-    "analyse tail": "tail/archive.h5: damaged: its checksums are damaged",
+    "analyse newer": "newer/archive.h5: is 'mpiepm archive 4', this program reads 'mpiepm archive 3'",
+    "analyse cut": "cut/archive.h5: damaged: truncated file: ",
+    "analyse header": "header/archive.h5: damaged: ",
+    "analyse lacking": "lacking/archive.h5: damaged: lacks persistence/value",
     "analyse epmq epmq": "epmq, epmq: the same state point and run.seed = 1; give one",
-    "analyse ferrero old_ferrero": "ferrero, old_ferrero: the same state point and run.seed = 1; give one",
+    "analyse ferrero again": "ferrero, again: the same state point and run.seed = 1; give one",
     "analyse epmq other_lags": "epmq, other_lags: cannot be averaged, output.lags.per_decade is 6 and 8",
     "analyse epmq --save numbers.txt": "--save numbers.txt: must end in .csv, .nc or .h5",
     "analyse epmq --save absent/a.nc": "--save absent/a.nc: cannot be written: absent is no directory",
@@ -180,7 +200,7 @@ COMMANDS = {  # arguments: what is said
     "figure overview ferrero": "ferrero: is a run of model 'ferrero', which has no origins",
     "figure overview epmq --out picture.xyz": "--out picture.xyz: must end in .png, .pdf, .svg",
     "figure overview epmq --out absent/a.png": "--out absent/a.png: cannot be written: No such file or directory",
-    "figure overwiev epmq": "invalid choice: 'overwiev'",
+    "figure overwiev epmq": "invalid choice: 'overwiev'; did you mean overview? See mpiepm figure --help",
     "info absent": "absent: no such directory",
     "info empty": "empty: holds no run",
     "info text": "text: is not a directory",
@@ -192,23 +212,26 @@ COMMANDS = {  # arguments: what is said
     "theory 0.1 --alpha 5": "--alpha 5: must be above 0 and below",
     "theory 0.1 --length 1000000": "--length 1000000: must be at least 8 and at most 4096",
     "theory 0.1 --relaxation nan": "--relaxation nan: must be above 0 and at most 5",
+    "validate --quick 0.1 0.3": "T = 0.3: must be one of 0.2, 0.1, 0.06",
     "validate --seed -1": "--seed -1: must be at least 0 and below 2**63",
 }  # fmt: skip
 
 
-def _archive(folder: Path, change: Callable[[bytearray, h5py.File], object]) -> None:
+def _archive(folder: Path, change: Callable[[bytes], bytes] = bytes) -> None:
     """A copy of the EPM-Q archive, with other bytes."""
-    folder.mkdir()
-    source = DATA / "archive2" / "epmq" / "archive.h5"
-    content = bytearray(source.read_bytes())
-    with h5py.File(source, "r") as file:
-        content = change(content, file) or content
-    (folder / "archive.h5").write_bytes(content)
-    shutil.copy(DATA / "archive2" / "epmq" / "params.toml", folder)
+    shutil.copytree(DATA / "archive3" / "epmq", folder)
+    (folder / "archive.h5").write_bytes(change((folder / "archive.h5").read_bytes()))
 
 
-def _flip(content: bytearray, offset: int) -> None:
-    content[offset] ^= 16
+def _edited(folder: Path, change: Callable[[h5py.File], object]) -> None:
+    """A copy of the EPM-Q archive, changed by HDF5."""
+    _archive(folder)
+    with h5py.File(folder / "archive.h5", "r+") as file:
+        change(file)
+
+
+def _with_other_lags(file: h5py.File) -> None:
+    file.attrs["params"] = file.attrs["params"].replace(b"seed = 1", b"seed = 2").replace(b"per_decade = 6", b"per_decade = 8")
 
 
 @pytest.fixture(scope="module")
@@ -218,32 +241,27 @@ def place() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         for model in ("epmq", "ferrero"):
-            shutil.copytree(DATA / "archive2" / model, folder / model)
-            shutil.copytree(DATA / "archive1" / model, folder / f"old_{model}")
+            shutil.copytree(DATA / "archive3" / model, folder / model)
+        shutil.copytree(DATA / "archive3" / "ferrero", folder / "again")
         (folder / "epmq.toml").write_bytes(EPMQ)
         (folder / "ferrero.toml").write_bytes(FERRERO)
         (folder / "text").write_text("a text")
         for empty in ("empty", "folder.csv", "folder_archive/archive.h5"):
             (folder / empty).mkdir(parents=True)
-        _archive(folder / "text_archive", lambda content, file: b"a text")
-        _archive(folder / "void_archive", lambda content, file: bytearray())
-        (folder / "void_archive" / "archive.h5").write_bytes(b"")
-        _archive(folder / "newer", lambda content, file: content.replace(b"mpiepm archive 2", b"mpiepm archive 3")[:-60])
-        _archive(folder / "cut", lambda content, file: content[: len(content) // 2])
-        _archive(folder / "flipped", lambda content, file: _flip(content, file["persistence/value"].id.get_offset() + 99))
-        _archive(folder / "header", lambda content, file: _flip(content, 20))
-        _archive(folder / "tail", lambda content, file: _flip(content, len(content) - 100))
-        _archive(folder / "torn_parameters", lambda content, file: None)
+        _archive(folder / "text_archive", lambda content: b"a text")
+        _archive(folder / "void_archive", lambda content: b"")
+        _edited(folder / "newer", lambda file: file.attrs.__setitem__("schema", "mpiepm archive 4"))
+        _edited(folder / "lacking", lambda file: file.__delitem__("persistence/value"))
+        _edited(folder / "other_lags", _with_other_lags)
+        _archive(folder / "cut", lambda content: content[: len(content) // 2])
+        _archive(folder / "header", lambda content: content[:20] + bytes([content[20] ^ 16]) + content[21:])
+        _archive(folder / "torn_parameters")
         (folder / "torn_parameters" / "params.toml").write_text("[model]\ntemp")
-        _archive(folder / "no_parameters", lambda content, file: None)
+        _archive(folder / "no_parameters")
         (folder / "no_parameters" / "params.toml").unlink()
         (folder / "foreign").mkdir()
         with h5py.File(folder / "foreign" / "archive.h5", "w") as file:
             file["a"] = [1, 2, 3]
-        shutil.copytree(DATA / "archive1" / "epmq", folder / "other_lags")  # of schema 1, so that it can be changed
-        path = folder / "other_lags" / "archive.h5"
-        content = path.read_bytes()
-        path.write_bytes(content.replace(b"seed = 1", b"seed = 2").replace(b"per_decade = 6", b"per_decade = 8"))
         yield folder
 
 
@@ -367,7 +385,8 @@ def test_every_rank_ends_with_code_2_and_one_speaks(
     before = listing(place)
     report = 'python -m mpiepm "$@"; echo "code $?"'
     command = ["mpirun", "-n", "2", "bash", "-c", report.replace("python", sys.executable), "-", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, cwd=place)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment, cwd=place)
     assert done.stdout.splitlines() == ["code 2"] * 2, done.stderr
     assert done.stderr.count("mpiepm: ") == done.stderr.count(expected) == 1, done.stderr
+    assert done.stderr.startswith("mpiepm: "), done.stderr  # before what the launcher says
     assert listing(place) == before

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import xarray
 from archives import contents
-from processes import wait_for
+from processes import CAP, wait_for
 
 from mpiepm.campaign import grid, worker
 from mpiepm.core.exits import FINISHED, UNFINISHED
@@ -65,7 +65,7 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
     (stuck / "journal").write_text("no folder")  # so this run cannot work
     first = start(file, out, environment)
     os.kill(holder(long).pid, signal.SIGKILL)
-    told, errors = first.communicate(timeout=240)
+    told, errors = first.communicate(timeout=CAP)
     assert first.returncode == 1, errors
     assert f"{long}: FAILED" in told
     assert "killed by SIGKILL" in told
@@ -82,7 +82,7 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
     second = start(file, out, environment)
     holder(long)
     second.send_signal(signal.SIGINT)
-    told, errors = second.communicate(timeout=120)
+    told, errors = second.communicate(timeout=CAP)
     assert second.returncode == 1, told + errors  # one is still failed
     assert f"{long}: interrupted after" in told
     assert "1 unfinished" in mpiepm(1, "campaign", "status", file, "--out", out).stdout
@@ -129,7 +129,7 @@ def test_a_campaign_that_is_interrupted_as_it_begins(
     process = start(file, out, environment)
     wait_for(lambda: any(out.rglob("params.toml")), process)
     process.send_signal(signal.SIGINT)
-    told, errors = process.communicate(timeout=120)
+    told, errors = process.communicate(timeout=CAP)
     assert process.returncode == 75, told + errors
     assert "FAILED" not in told
     assert not any(out.rglob("failed.txt"))

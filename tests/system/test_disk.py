@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from archives import contents
-from processes import wait_for
+from processes import CAP, wait_for
 
 from mpiepm.progress import _LogFile
 
@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.toml").write_text(PARAMS)
     command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
-    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, timeout=CAP)
     return folder
 
 
@@ -93,7 +93,7 @@ def wait_for_checkpoints(folder: Path, number: int = 2) -> None:
 
 def fails(process: "subprocess.Popen[str]", *expected: str, code: int = 1) -> None:
     """It ends with this exit code and one line of ours that says these."""
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=CAP)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     lines = [line for line in errors.splitlines() if line.startswith("mpiepm: ") and "warning" not in line]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from archives import contents
-from processes import ranks_of, wait_for
+from processes import CAP, ranks_of, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -23,7 +23,7 @@ temperature = 0.1
 name = "event"
 [run]
 equilibrate = { events_per_site = 1 }
-origins = 12
+origins = 40
 """
 
 
@@ -49,16 +49,14 @@ def start(
 
 
 def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:
-    """To mpirun, to one rank, to a run without mpirun: at most a few seconds, 75, and the next start goes on from there."""
+    """To mpirun, to one rank, to a run without mpirun: it ends before its end, 75, and the next start goes on from there."""
     folder = tmp_path / "run"
     for ranks, number in ((2, signal.SIGUSR1), (2, signal.SIGTERM), (1, signal.SIGINT)):
         process = start(environment, ranks, params, folder)
         to_one_rank = ranks > 1 and number == signal.SIGTERM
         subprocess.run(["kill", f"-{number}", str(ranks_of(process)[-1] if to_one_rank else process.pid)], check=True)
-        asked = time.monotonic()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=CAP)
         assert process.returncode == 75, errors
-        assert time.monotonic() - asked < 30
         assert f"mpiepm: unfinished, checkpoint written: {number.name}; continue with --resume" in errors
         assert not (folder / "archive.h5").exists()
         assert not (folder / "run.lock").exists()
@@ -69,6 +67,24 @@ def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pat
     assert contents(folder / "archive.h5") == contents(tmp_path / "whole" / "archive.h5")
 
 
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        ["model.temperature=0.003", "model.initial_stress_std=0", "engine.name=sweep", "run.equilibrate={time=1e12}"],
+        ["model={name='ferrero', temperature=0.003}", "engine={}",
+         "run={equilibrate={time=1e9}, duration=1e9}", "output.interval=1e6"],
+    ],
+)
+def test_a_signal_where_nothing_happens(environment: dict[str, str], params: Path, tmp_path: Path, quiet: list[str]) -> None:
+    """All sites are far from their threshold: the stretch to the next event is longer than anybody waits."""
+    overrides = [argument for key in ["lattice.size=[9, 14]", *quiet] for argument in ("--set", key)]
+    process = start(environment, 2, params, tmp_path / "run", *overrides)
+    process.send_signal(signal.SIGUSR1)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 75, errors
+    assert "0 events so far" in (tmp_path / "run" / "run.log").read_text().splitlines()[-1]
+
+
 def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Path, tmp_path: Path) -> None:
     slow = "import time; from mpiepm import cli, simulation; simulation._save = lambda *given: time.sleep(300); cli.main()"
     process = start(environment, 1, params, tmp_path / "run", program=("-c", slow))
@@ -77,7 +93,7 @@ def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Pa
     while "interrupt again" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == -signal.SIGINT
+    assert process.wait(timeout=CAP) == -signal.SIGINT
 
 
 @pytest.mark.parametrize("slurm", [False, True])
@@ -89,7 +105,7 @@ def test_walltime(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pa
     for _ in range(2):
         limit = [] if slurm else ["--walltime", "5s"]
         job = {"SLURM_JOB_ID": "1", "SLURM_JOB_END_TIME": str(int(time.time()) + 5)} if slurm else {}
-        done = subprocess.run([*command, *limit], capture_output=True, text=True, timeout=120, env=environment | job)
+        done = subprocess.run([*command, *limit], capture_output=True, text=True, timeout=CAP, env=environment | job)
         assert done.returncode == 75, done.stderr
         assert "unfinished, checkpoint written: wall time, with " in done.stderr
         events.append(int((folder / "run.log").read_text().split()[-4]))
@@ -113,5 +129,5 @@ def test_a_second_run_is_turned_away(environment: dict[str, str], mpiepm: Run, p
         assert pid in ranks_of(first)
         assert f"mpiepm: {folder}: in use by process {pid} on " in second.stderr
     subprocess.run(["kill", "-USR1", str(first.pid)], check=True)
-    first.communicate(timeout=60)
+    first.communicate(timeout=CAP)
     assert first.returncode == 75

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import kill, wait_for
+from processes import CAP, kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.toml").write_text(PARAMS)
     command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
-    subprocess.run(command, check=True, capture_output=True, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, timeout=CAP)
     return folder
 
 
@@ -69,7 +69,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     done = mpiepm(second, "run", "--out", folder, "--resume")
     assert done.returncode == 0, done.stderr
     assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
-    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
 
 
 def test_more_ranks_than_tracers(mpiepm: Run, finished: Path, tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ import pytest
 from archives import left_by_a_kill
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import CAP
 
 from mpiepm.core.params import FerreroParameters, ParameterError, Parameters, parse
 
 DATA = Path(__file__).parents[1] / "data"
-VALID = tuple((DATA / "archive2" / model / "params.toml").read_text() for model in ("epmq", "ferrero"))
-SECONDS = 60.0  # that a command may take on a damaged file, on a busy machine
+VALID = tuple((DATA / "archive3" / model / "params.toml").read_text() for model in ("epmq", "ferrero"))
 MEMORY = 6 * 1024**3  # bytes of address space, most of which the libraries take
 READER = """
 import contextlib, io, json, sys
@@ -61,13 +61,13 @@ def parsed(text: str, overrides: list[str]) -> None:
 
 
 @given(text=st.sampled_from(VALID), overrides=st.lists(st.builds("{}={}".format, KEYS, WEIRD), max_size=4))
-@settings(deadline=2000, max_examples=300)
+@settings(deadline=None, max_examples=300)
 def test_any_value_for_any_key(text: str, overrides: list[str]) -> None:
     parsed(text, overrides)
 
 
 @given(text=st.sampled_from(VALID), data=st.data())
-@settings(deadline=2000, max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_mutated_parameter_files(text: str, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         at, cut = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 3))
@@ -76,7 +76,7 @@ def test_mutated_parameter_files(text: str, data: st.DataObject) -> None:
 
 
 @given(st.text(alphabet="[]{}=.,\"'#\n \t-+_0123456789abenrux\\", max_size=200))
-@settings(deadline=2000, max_examples=300)
+@settings(deadline=None, max_examples=300)
 def test_text_like_toml(text: str) -> None:
     parsed(text, [])
 
@@ -89,7 +89,7 @@ class Reader:
 
     def _start(self) -> None:
         limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))  # noqa: E731
-        command = ["timeout", "600", sys.executable, "-c", READER]
+        command = [sys.executable, "-c", READER]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=limit)
 
     def run(self, *arguments: object) -> tuple[int, str]:
@@ -97,7 +97,7 @@ class Reader:
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([str(argument) for argument in arguments]), file=self._process.stdin, flush=True)
-        ready, _, _ = select.select([self._process.stdout], [], [], SECONDS)
+        ready, _, _ = select.select([self._process.stdout], [], [], CAP)
         answer = self._process.stdout.readline() if ready else ""
         if not answer:
             self.close()
@@ -162,21 +162,13 @@ def damage(reader: Reader, path: Path, commands: dict[tuple[object, ...], set[in
 
 
 @pytest.mark.parametrize("model", ["epmq", "ferrero"])
-@pytest.mark.parametrize(
-    ("version", "examples"),
-    [
-        ("archive2", 60),
-        ("archive1", 4),  # each needs a process of its own
-        pytest.param("archive2", 10_000, marks=pytest.mark.statistics),
-        pytest.param("archive1", 300, marks=pytest.mark.statistics),
-    ],
-)
-def test_damaged_archives(reader: Reader, tmp_path: Path, version: str, model: str, examples: int) -> None:
+@pytest.mark.parametrize("examples", [60, pytest.param(10_000, marks=pytest.mark.statistics)])
+def test_damaged_archives(reader: Reader, tmp_path: Path, model: str, examples: int) -> None:
     folder = tmp_path / "run"
-    shutil.copytree(DATA / version / model, folder)
+    shutil.copytree(DATA / "archive3" / model, folder)
     commands: dict[tuple[object, ...], set[int]] = {
-        ("analyse", folder): {0, 2},  # it does not read everything
-        ("verify", folder): {1} if version == "archive2" else {0, 1},  # without checksums, a changed number may go unseen
+        ("analyse", folder): {0, 2},  # it does not read everything, and warns of changed numbers
+        ("verify", folder): {0, 1},  # bytes that stand for nothing, such as room between datasets, may change
         ("info", folder): {0},
     }
     damage(reader, folder / "archive.h5", commands, examples)

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import wait_for
+from processes import CAP, slowness, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -21,6 +20,8 @@ temperature = 0.1
 [run]
 equilibrate = { events_per_site = 1 }
 origins = 1000
+[output]
+checkpoint_minutes = 1e-3
 """
 POISONED = """
 import sys
@@ -59,7 +60,7 @@ def test_one_sick_site_on_one_rank(
     program = POISONED.format(module=module, name=name, field=field, value=value)
     command = ["mpirun", "-n", "3", sys.executable, "-c", program, str(params), "--out", str(tmp_path / "run"),
                "--set", f"engine.name={module}"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("mpiepm: ")]
     assert len(lines) == 1
@@ -70,16 +71,20 @@ def test_one_sick_site_on_one_rank(
     assert not (tmp_path / "run" / "archive.h5").exists()
 
 
+def stall() -> dict[str, str]:
+    """Environment of a run that is given up when it stalls, soon but not too soon for this machine."""
+    return {"MPIEPM_STALL_SECONDS": str(3 * slowness())}
+
+
 def _start(environment: dict[str, str], params: Path, folder: Path, *overrides: str) -> "subprocess.Popen[str]":
     """On three ranks, until it is on its way."""
     command = ["mpirun", "-n", "3", sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(folder),
                *(argument for override in overrides for argument in ("--set", override))]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=environment | {"MPIEPM_STALL_SECONDS": "3"},
+        env=environment | stall(),
     )  # fmt: skip
-    wait_for(lambda: (folder / "heartbeats").exists() and (folder / "run.log").exists(), process)
-    time.sleep(0.5)
+    wait_for(lambda: any(folder.glob("checkpoint-*.h5")), process)
     return process
 
 
@@ -96,7 +101,7 @@ def _pid(launcher: int, rank: int) -> int:
 def test_a_rank_that_is_stopped(params: Path, environment: dict[str, str], tmp_path: Path, engine: str) -> None:
     process = _start(environment, params, tmp_path / "run", f"engine.name={engine}")
     os.kill(_pid(process.pid, 1), signal.SIGSTOP)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=CAP)
     assert process.returncode == 1, errors
     lines = [line for line in errors.splitlines() if line.startswith("mpiepm: ")]
     assert "mpiepm: no progress for " in lines[0]  # mpirun wakes the stopped one to end it: it may complain, too
@@ -113,16 +118,14 @@ def test_a_rank_that_hangs(params: Path, environment: dict[str, str], tmp_path: 
         "from mpi4py import MPI\n"
         "from mpiepm import cli, simulation\n"
         "advance = simulation.Simulation.advance\n"
-        "def stuck(self, until):\n"
+        "def stuck(self, *given):\n"
         "    while MPI.COMM_WORLD.rank == 2 and self.state.events > 3000: pass\n"
-        "    advance(self, until)\n"
+        "    return advance(self, *given)\n"
         "simulation.Simulation.advance = stuck\n"
         "cli.main(['run', *sys.argv[1:]])\n"
     )
     command = ["mpirun", "-n", "3", sys.executable, "-c", program, str(params), "--out", str(tmp_path / "run")]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment | {"MPIEPM_STALL_SECONDS": "3"}
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment | stall())
     assert done.returncode == 1, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("mpiepm: ")]
     assert len(lines) == 1, done.stderr
@@ -132,10 +135,9 @@ def test_a_rank_that_hangs(params: Path, environment: dict[str, str], tmp_path: 
 
 def test_a_fault_that_only_one_rank_sees(params: Path, environment: dict[str, str], tmp_path: Path) -> None:
     """A file server may show a checkpoint to one host later than to the other."""
-    process = _start(environment, params, tmp_path / "run", "output.checkpoint_minutes=0.001")
-    wait_for(lambda: any((tmp_path / "run").glob("checkpoint-*.h5")), process)
+    process = _start(environment, params, tmp_path / "run")
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=CAP)
     program = (
         "import pathlib, sys\n"
         "from mpi4py import MPI\n"
@@ -148,7 +150,7 @@ def test_a_fault_that_only_one_rank_sees(params: Path, environment: dict[str, st
         "cli.main(['run', *sys.argv[1:]])\n"
     )
     command = ["mpirun", "-n", "2", sys.executable, "-c", program, "--out", str(tmp_path / "run"), "--resume"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
     assert done.returncode == 2
     assert "mpiepm: /nowhere: no such file (rank 1 of 2)\n" in done.stderr
 
@@ -156,7 +158,7 @@ def test_a_fault_that_only_one_rank_sees(params: Path, environment: dict[str, st
 def test_a_rank_that_is_killed(params: Path, environment: dict[str, str], tmp_path: Path) -> None:
     process = _start(environment, params, tmp_path / "run")
     os.kill(_pid(process.pid, 1), signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=CAP)
     assert process.returncode not in (0, 2, 75)
     assert "rank 1" in errors
     assert "Killed" in errors
@@ -167,7 +169,7 @@ def test_tasks_that_mpi_does_not_see(params: Path, environment: dict[str, str], 
     alone = ["bash", "-c", "unset ${!PMIX_@} ${!OMPI_MCA_@}; exec \"$@\"", "alone"]
     run = [sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(tmp_path / "run")]
     command = ["mpirun", "-n", "2", *alone, *run]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
     assert done.returncode == 2, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("mpiepm: ")]
     assert len(lines) == 1, done.stderr
@@ -178,7 +180,7 @@ def test_tasks_that_mpi_does_not_see(params: Path, environment: dict[str, str], 
 def test_a_limit_that_is_no_number(params: Path, environment: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(tmp_path / "run")]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=environment | {"MPIEPM_STALL_SECONDS": "soon"}
+        command, capture_output=True, text=True, timeout=CAP, env=environment | {"MPIEPM_STALL_SECONDS": "soon"}
     )
     assert done.returncode == 2
     assert "MPIEPM_STALL_SECONDS = 'soon': must be a number of seconds" in done.stderr

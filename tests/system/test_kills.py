@@ -20,7 +20,7 @@ from typing import NoReturn
 import pytest
 from archives import contents
 from mpi4py import MPI
-from processes import kill
+from processes import CAP, kill
 
 from mpiepm import simulation
 from mpiepm.core.params import AnyParameters, parse
@@ -169,7 +169,7 @@ def chain(folder: Path, params: AnyParameters, undisturbed: Whole, choose: rando
     _, status = os.waitpid(forked(folder, params), 0)
     assert status == 0, folder.with_suffix(".stderr").read_text()
     assert contents(folder / "archive.h5") == undisturbed.datasets
-    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
     return kills
 
 
@@ -201,7 +201,7 @@ def quick_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_killed_at_any_moment(name: str, quick_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    many_kills(name, 25, quick_path, monkeypatch)
+    many_kills(name, CHAIN, quick_path, monkeypatch)
 
 
 @pytest.mark.statistics
@@ -227,7 +227,7 @@ def test_ranks_killed_40_times(name: str, tmp_path: Path, environment: dict[str,
         return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True, env=environment)
 
     began = time.monotonic()
-    assert start(tmp_path / "timed", 2).wait(240) == 0
+    assert start(tmp_path / "timed", 2).wait(CAP) == 0
     seconds = time.monotonic() - began
     while kills < 40:
         runs += 1
@@ -239,8 +239,8 @@ def test_ranks_killed_40_times(name: str, tmp_path: Path, environment: dict[str,
             if process.poll() is None:
                 kill(process, all_ranks=choose.random() < 0.5)
                 kills += 1
-            errors = process.communicate(timeout=240)[1]
+            errors = process.communicate(timeout=CAP)[1]
             assert "Traceback" not in errors, errors
-        assert start(folder, 2).wait(240) == 0
+        assert start(folder, 2).wait(CAP) == 0
         assert contents(folder / "archive.h5") == undisturbed.datasets
     print(f"{name}: ranks killed {kills} times in {runs} runs, survived {kills}, data lost: none")

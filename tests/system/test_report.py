@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
+from processes import CAP
 
 CAMPAIGN = """
 name = "small"
@@ -61,7 +62,7 @@ def report(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 
     def mpiepm(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mpiepm", "campaign", *map(str, arguments), "--out", str(out)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment, check=False)
 
     ran = mpiepm("run", file)
     assert ran.returncode == 0, ran.stdout + ran.stderr

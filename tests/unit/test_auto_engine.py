@@ -54,6 +54,23 @@ def test_choice_and_resume(
     assert simulation.state.stress.tobytes() == resumed.state.stress.tobytes()
 
 
+def test_an_engine_without_hope_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts on 600 sites take a microsecond per sweep at least: too long beside 1e-7 s for the events."""
+    _, simulation = chosen((20, 30), {"event": 1e-7}, monkeypatch)
+    assert simulation.engine_chosen.startswith("event: ")
+    assert "sweep 1" not in simulation.engine_chosen
+
+
+def test_a_trial_of_the_sweep_engine_ends_where_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All barriers are 1: an event every exp(100) sweeps."""
+    monkeypatch.setattr(auto, "_TRIAL", 0.01)
+    overrides = ["lattice.size=[72, 40]", "model.initial_stress_std=0"]
+    params = parse("[model]\ntemperature = 0.01\n[engine]\nname = 'auto'", overrides)
+    engine = Simulation(slabs(params), params).engine
+    assert isinstance(engine, AutoEngine)
+    assert 0.0 < engine._trial("sweep", 1e-40) < np.inf
+
+
 def test_trials_leave_the_state_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto, "_TRIAL", 0.01)
     params = parse("[model]\ntemperature = 0.1\n[engine]\nname = 'auto'", ["lattice.size=[64, 64]"])

@@ -12,8 +12,9 @@ from mpiepm.campaign.collect import actual_cost
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine, split_parts
+from mpiepm.cli import main
 from mpiepm.core.amounts import in_bytes
-from mpiepm.core.params import ParameterError, Parameters, from_values
+from mpiepm.core.params import ParameterError, Parameters, from_values, load
 from mpiepm.core.sections import Maps, Split
 from mpiepm.io import rundir
 
@@ -196,8 +197,7 @@ def test_runs_in_run_directories_and_behind_links_are_found(tmp_path: Path) -> N
         campaign = read(tmp_path, renamed)
         assert [point.folder for point in campaign.points] == folders
         assert campaign.strays == (out / "L=16",)
-    with pytest.raises(ParameterError, match=r"L=16/seed=2: .*other parameters: run.origins is 4 there and 5 here"):
-        read(tmp_path, inner.replace("origins = 4", "origins = 5"))
+    assert [point.conflict for point in read(tmp_path, inner.replace("origins = 4", "origins = 5")).points] == ["", ""]
 
     twin = out / "a" / "twin"
     rundir.plant(twin, campaign.points[0].params)
@@ -219,11 +219,31 @@ def test_runs_in_run_directories_and_behind_links_are_found(tmp_path: Path) -> N
     assert [folder.resolve() for folder in campaign.strays] == [tmp_path / "elsewhere"]
 
 
-def test_a_directory_that_holds_another_run_is_not_touched(tmp_path: Path) -> None:
-    for point in read(tmp_path).points[:1]:
+def test_a_point_whose_directory_holds_another_run_is_refused_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = read(tmp_path).points
+    for point in points[:2]:
         rundir.plant(point.folder, point.params)
-    with pytest.raises(ParameterError, match=r"L=32/T=0.02/seed=1: .*other parameters: run.overlap is 1 there and 2 here"):
-        read(tmp_path, FILE.replace("run = {", "run = { overlap = 2,"))
+    (points[1].folder / "params.toml").write_text(points[1].params.to_toml().replace("overlap = 1", "overlap = 2"))
+    before = (points[1].folder / "params.toml").read_bytes()
+    text = FILE.replace("[base]", "[base]\noutput.checkpoint_minutes = 60.0")
+    campaign = read(tmp_path, text)
+    said = f"{points[1].folder} holds a run with other parameters: run.overlap is 2 there and 1 here"
+    assert [point.conflict for point in campaign.points] == ["", said] + [""] * 10
+    states = status.survey(campaign, {})
+    assert states[points[0].name].state == "missing"
+    assert states[points[1].name] == status.Status("failed", said)
+    with pytest.raises(SystemExit) as end:
+        main(["campaign", "status", str(tmp_path / "campaign.toml"), "--out", str(tmp_path / "out")])
+    assert end.value.code == 0
+    assert said in capsys.readouterr().out
+
+    rundir.plant(campaign.points[0].folder, campaign.points[0].params)
+    assert load(points[0].folder / "params.toml").output.checkpoint_minutes == 60.0
+    with pytest.raises(ParameterError, match=r"run.overlap is 2 there and 1 here"):
+        rundir.plant(campaign.points[1].folder, campaign.points[1].params)
+    assert (points[1].folder / "params.toml").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -308,9 +328,9 @@ def test_the_site_goes_with_every_command(tmp_path: Path, monkeypatch: pytest.Mo
     assert campaign.out == tmp_path / "scratch" / "test"
     called: dict[str, str] = {}
     monkeypatch.setattr(submit, "_call", lambda options, variables: called.update(variables) or "1")
-    assert submit.finish(campaign, ["7"]) == "1"
+    assert submit.finish(campaign, ["7"], 60) == "1"
     assert (called["OUT"], called["MPIEPM_SITE"]) == (str(campaign.out), str(profile))
-    submit.finish(read(tmp_path), ["7"])
+    submit.finish(read(tmp_path), ["7"], 60)
     assert called["MPIEPM_SITE"] == ""
 
 
@@ -479,11 +499,12 @@ def test_packed_runs_are_on_one_node(tmp_path: Path) -> None:
     assert {(batch.cores, batch.memory // batch.request.memory) for batch in wanted} == {(2, 1)}  # no room for two of them
 
 
-def test_what_a_run_cost_is_known_of_old_archives_too() -> None:
-    """But not its memory, which they do not tell."""
-    actual = actual_cost(ROOT / "tests" / "data" / "archive1" / "epmq")
-    assert actual["memory"] is None
-    assert actual["archive"] == (ROOT / "tests" / "data" / "archive1" / "epmq" / "archive.h5").stat().st_size
+def test_what_a_run_cost_is_in_its_archive() -> None:
+    folder = ROOT / "tests" / "data" / "archive3" / "epmq"
+    actual = actual_cost(folder)
+    assert actual["seconds"] == 16.753
+    assert actual["memory"] is None  # which runs of that time did not record
+    assert actual["archive"] == (folder / "archive.h5").stat().st_size
 
 
 def test_predicted_events_are_those_of_the_paper() -> None:

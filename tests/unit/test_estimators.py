@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mpiepm.analysis import estimators
-from mpiepm.analysis.errors import jackknife
-from mpiepm.analysis.read import Ensemble, complete
+from mpiepm.analysis import estimators, words
+from mpiepm.analysis.ensembles import Ensemble, complete
+from mpiepm.analysis.errors import Estimate, jackknife
 
 
 def test_relaxation_time_of_an_exponential() -> None:
@@ -82,3 +82,53 @@ def test_activation_energy_of_an_arrhenius_law() -> None:
     fit = estimators.activation_energy(temperature, 3.0 * np.exp(0.14 / temperature), 0.01 * np.exp(0.14 / temperature))
     assert fit.value == pytest.approx(0.14)
     assert fit.error > 0
+
+
+NAN = float("nan")
+
+
+def ensemble(persistence: list[list[float]], **data: np.ndarray) -> Ensemble:
+    values = np.array(persistence)
+    lag = np.arange(1.0, values.shape[1] + 1.0)
+    return Ensemble((), {}, 100, len(values), lag, values, {"origins/events": np.ones(len(values)), **data})
+
+
+def test_what_is_missing_is_said_in_words() -> None:
+    one = ensemble([[0.9, 0.6, 0.4]])
+    assert words.number(one, "tau_alpha", estimators.tau_alpha(one), "sweeps") == "2.4495 sweeps (one origin: no error)"
+    assert words.number(one, "chi4_peak", estimators.chi4_peak(one)) == "not known: one origin: chi4 needs at least two"
+    assert words.autocorrelation(estimators.tau_alpha(one), 1) == "not known: one origin"
+    short = ensemble([[0.95, 0.9], [0.9, 0.7], [0.92, 0.8]])
+    said = words.number(short, "tau_alpha", estimators.tau_alpha(short), "sweeps")
+    assert said == "not known: the record ends before P falls to 1/2"
+    assert words.number(short, "chi4_peak", estimators.chi4_peak(short)) == "not known: the record ends before the peak"
+    two = ensemble([[0.9, 0.6, 0.4], [0.8, 0.7, 0.4]])
+    assert words.number(two, "tau_alpha", Estimate(2.5, 0.125), "sweeps") == "2.5 +- 0.12 sweeps"
+    no_tau = ensemble([[0.95, 0.9], [0.9, 0.7]])
+    assert "tau_alpha is not known" in words.why_unknown(no_tau, "xi4", Estimate(NAN, NAN))
+    coarse = ensemble([[0.9, 0.6, 0.4], [0.8, 0.7, 0.4]], **{"four_point/lag": np.array([1.0, 2.0])})
+    assert words.why_unknown(coarse, "xi4", Estimate(NAN, NAN)) == "tau_alpha lies outside the lags of the maps"
+    still = ensemble([[0.9, 0.6, 0.4], [0.8, 0.7, 0.4]], **{"origins/events": np.zeros(2)})
+    assert words.why_unknown(still, "inverse_yield_rate", Estimate(1.0, 0.0)) == "no event after equilibration: a lower bound"
+    assert "nan" not in f"{Estimate(0.86, NAN)} {Estimate(NAN, NAN)}"
+
+
+def test_how_far_an_error_can_be_trusted() -> None:
+    assert words.autocorrelation(Estimate(7.0, 0.1, 1.1), 20) == (
+        "at least 1.1 origins; errors are lower bounds: 20 origins, at least 56 wanted"
+    )
+    assert words.autocorrelation(Estimate(7.0, 0.1, 1.1), 60) == "1.1 origins; errors account for it"
+    few = words.autocorrelation(Estimate(7.0, 0.1), 5)
+    assert few == "not known from fewer than 8 origins; errors are lower bounds: 5 origins, at least 50 wanted"
+
+
+def test_how_many_origins_chi4_takes() -> None:
+    assert words.chi4_effort(Estimate(10.0, 4.0), 50) == "for 10 % take about 800 origins"
+    assert words.chi4_effort(Estimate(10.0, 0.1, 2.0), 11) == "for 10 % take about 440 origins"  # sqrt(2 tau / (n - 1))
+    assert words.chi4_effort(Estimate(10.0, 0.9), 1000) == ""
+    assert words.chi4_effort(Estimate(NAN, NAN), 1) == ""
+
+
+def test_which_events_the_yield_rate_counts() -> None:
+    assert words.events(1085346, 700000) == "1085346, of which 700000 after equilibration: those that the yield rate counts"
+    assert words.events(10, 7, overlap=2).startswith("10, of which the yield rate counts 7: neither equilibration nor the end")

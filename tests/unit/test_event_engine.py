@@ -82,9 +82,10 @@ def test_no_rate_is_ever_above_its_bound(overrides: list[str]) -> None:
     assert s.state.events > s.domain.sites  # so that `deep` has been set
 
 
-def test_same_law_as_brute_force() -> None:
-    shape, temperature, events, replicas = (10, 12), 0.05, 40, 400
-    start = np.random.default_rng(5).uniform(-0.95, 0.95, shape)
+@pytest.mark.parametrize(("temperature", "highest", "replicas"), [(0.05, 0.95, 400), (0.0008, 0.7, 150)])
+def test_same_law_as_brute_force(temperature: float, highest: float, replicas: int) -> None:
+    shape, events = (10, 12), 40
+    start = np.random.default_rng(5).uniform(-highest, highest, shape)
     times, variance, peak = (np.empty((2, replicas, *size)) for size in [(events,), (), ()])
     for n in range(replicas):
         by_force = start.copy()

@@ -33,5 +33,5 @@ def test_size_dependence_of_the_chi4_peak(peaks: tuple[float, ...], said: str) -
 
 def test_errors_are_the_last_digits() -> None:
     assert [compact(715.0, 40.0), compact(2.71e12, 2e11), compact(0.5, np.nan), compact(np.nan, 1.0)] == [
-        "715(40)", "2.71(20)×10¹²", "0.5", "–",
+        "715(40)", "2.71(20)×10¹²", "0.5 (no error)", "–",
     ]  # fmt: skip

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mpiepm import guard, launch
+from mpiepm import guard
 from mpiepm.core.faults import SickRunError
-from mpiepm.core.params import ParameterError, parse
+from mpiepm.core.params import parse
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
 from mpiepm.engine.layout import slabs
@@ -82,22 +82,3 @@ def test_an_extremal_site_beyond_its_bound() -> None:
     run.engine._written.forget()
     with pytest.raises(SickRunError, match=r"site \(7, \d+\): the largest stress of its row was above the bound"):
         advance(run)
-
-
-@pytest.mark.parametrize(
-    ("environment", "started", "own"),
-    [
-        ({}, 1, 0),
-        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}, 1, 0),  # a batch script
-        ({"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}, 1, 0),  # srun -n 1
-        ({"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"}, 8, 3),
-        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "2"}, 4, 2),
-        ({"PMI_SIZE": "4", "PMI_RANK": "1"}, 4, 1),
-    ],
-)
-def test_how_many_tasks_were_started(environment: dict[str, str], started: int, own: int) -> None:
-    assert launch.tasks(environment) == (started, own)
-    launch.check(started, environment, "MPI")
-    if started > 1:
-        with pytest.raises(ParameterError, match="^$" if own else "tasks were started"):
-            launch.check(1, environment, "MPI")

@@ -11,10 +11,11 @@ FLOORS = [
     "cli",
 ]
 ROOMS = {
-    "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "warmup": "simulation", "guard": "simulation",
-    "watchdog": "simulation", "launch": "cli", "arguments": "cli", "__main__": "cli", "__init__": "core",
+    "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "status": "simulation", "warmup": "simulation",
+    "guard": "simulation", "watchdog": "simulation", "launch": "cli", "doctor": "cli", "doctor_ranks": "cli",
+    "arguments": "cli", "__main__": "cli", "__init__": "core",
 }
-KNOW_MPI = {"grid", "io", "cli", "warmup"}
+KNOW_MPI = {"grid", "io", "cli", "warmup", "doctor_ranks"}
 THEORY_IMPORTS = {"core", "theory"}
 
 

@@ -13,6 +13,7 @@ from mpiepm.engine.layout import slabs
 from mpiepm.observe.base import Observer, Record
 from mpiepm.observe.bins import LogBins
 from mpiepm.observe.clusters import cluster_sizes
+from mpiepm.observe.snapshots import not_reached, unreachable
 from mpiepm.physics.state import Events, State
 from mpiepm.simulation import Simulation
 
@@ -278,3 +279,31 @@ def test_the_duration_of_origins_follows_the_yield_rate() -> None:
     half = next(stop for stop in stops if 2 * stop[1] >= stops[-1][1])
     expected = 6 * SITES * (stops[-1][0] - half[0]) / (stops[-1][1] - half[1])
     assert simulation.spacing == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "unreached", "given"),
+    [
+        (["run.origin_duration=100"], [], ""),
+        (["run.origin_duration=99"], [100], "run.origin_duration = 99, so an origin stores lags up to 99"),
+        (["run.origin_duration=99.97", "engine.window=0.05"], [], ""),  # the last window ends at 100
+        (["run.origin_duration=100", "run.overlap=3"], [50, 100], "run.overlap = 3, so an origin stores lags up to 33.35"),
+        (["run.stop_persistence=0.1"], [], ""),
+        (["model.name=ferrero", "run={equilibrate={time=5}, duration=50}"], [100], "run.duration = 50"),
+    ],
+)
+def test_lags_that_no_origin_can_reach_are_known_before(overrides: list[str], unreached: list[float], given: str) -> None:
+    lines = unreachable(parse("model.temperature = 0.1", [*overrides, "output.snapshots=[100, 0, 50]"]))
+    assert len(lines) == len(unreached)
+    for line, lag in zip(lines, unreached, strict=True):
+        assert line.startswith(f"output.snapshots: lag {lag} will not be stored: ")
+        assert given in line
+
+
+def test_lags_that_some_origins_did_not_reach() -> None:
+    assert not_reached([0.0, 5.0], [5.0, 6.0], "sweeps") == []
+    assert not_reached([9.0, 5.0], [4.0, 6.0], "tau") == [
+        "lag 5 was reached by only 1 of 2 origins: the longest lasts 6 tau",
+        "lag 9 was reached by no origin: the longest lasts 6 tau"
+    ]  # fmt: skip
+    assert not_reached([9.0], [4.0], "tau") == ["lag 9 was reached by no origin: the only one lasts 4 tau"]

@@ -22,9 +22,9 @@ def ours(path: Path) -> None:
 
 def run_files(folder: Path) -> None:
     """What an unfinished run leaves, in the middle of a file too."""
-    for name in ("checkpoint-000007.h5", "checkpoint-1000000.h5", "journal/000000.h5", "archive.h5"):
+    for name in ("checkpoint-000007.h5", "checkpoint-1000000.h5", "journal/000000.h5", "archive.h5", "state.h5"):
         ours(folder / name)
-    for name in ("checkpoint-000009.h5", "journal/000001.h5", "archive.h5", "params.toml"):
+    for name in ("checkpoint-000009.h5", "journal/000001.h5", "archive.h5", "params.toml", "state.h5"):
         (folder / f"{name}.partial").write_bytes(b"half")
     (folder / "params.toml").write_text(PARAMS.to_toml())
     (folder / "run.log").write_text("2025-11-21 12:38:01,123 start: lattice 256 x 256\n")

@@ -5,6 +5,7 @@ import pytest
 import xarray
 
 from mpiepm.analysis import scaling
+from mpiepm.analysis.ensembles import Ensemble
 
 
 def table(xi: tuple[float, float] = (5.0, 60.0)) -> xarray.Dataset:
@@ -84,3 +85,16 @@ def test_the_hottest_are_left_out_until_the_rest_collapses() -> None:
     assert found.holds
     assert found.points.temperature.max() < 0.03
     assert found.parameters["a"].value == pytest.approx(1.5, abs=3 * found.parameters["a"].error)
+
+
+def test_what_is_missing_is_told_state_by_state() -> None:
+    lag, p = np.array([1.0, 2.0]), np.array([[0.9, 0.8], [0.95, 0.7]])
+    data = {"origins/events": np.ones(2)}
+    few = [Ensemble((), {"model": {"temperature": t}}, 16 * 64, 2, lag, p, data) for t in (0.1, 0.01)]
+    here = table().isel(state=[0, 3])
+    here["tau_alpha"][0] = here["tau_alpha_error"][0] = np.nan
+    here["xi4_error"][1] = np.nan
+    assert scaling.notes(here, few, {"tau_alpha": "tau_alpha", "xi4": "xi_4", "absent": "?"}) == [
+        "T = 0.1, L = 32: tau_alpha: the record ends before P falls to 1/2",
+        "T = 0.01, L = 32: xi_4: no error: without one of the origins there is no value",
+    ]

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from processes import slowness
 from test_campaign_files import FILE
 
 from mpiepm.campaign import command, failures, queue
@@ -20,7 +22,8 @@ SCONTROL = "echo MaxArraySize = 4"
 SBATCH = """
 for word; do case $word in --job-name=*) name=${word#*=} ;; --array=1-*) tasks=${word#--array=1-} ;; esac; done
 number=$(($(cut -d "|" -f 2 jobs | uniq | wc -l) + 1))
-[ ! -e slow ] || exec sleep 60
+echo "$number $* ${SLURM_MEM_PER_CPU-}" >> calls
+[ ! -e slow ] || exec sleep 1200
 [ ! -e refuse-${name##*-} ] || { printf "sbatch: error: no\\nsbatch: error: not now\\n" >&2; exit 1; }
 for task in $(seq ${tasks:-0}); do echo "${number}_$task|$name|PENDING|None"; done >> jobs
 [ "$tasks" ] || echo "$number|$name|PENDING|None" >> jobs
@@ -43,10 +46,12 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def perform(tmp_path: Path, action: str = "submit") -> int:
+def perform(tmp_path: Path, action: str = "submit", site: str = "") -> int:
     """A command on six small runs, which are packed, and six large ones, three of which fit into an array."""
     (tmp_path / "campaign.toml").write_text(FILE)
-    return command.main(Namespace(file=tmp_path / "campaign.toml", out=tmp_path / "out", action=action, site=None))
+    (tmp_path / "site.toml").write_text(site)
+    profile = tmp_path / "site.toml" if site else None
+    return command.main(Namespace(file=tmp_path / "campaign.toml", out=tmp_path / "out", action=action, site=profile))
 
 
 def jobs(slurm: Path) -> list[str]:
@@ -124,11 +129,37 @@ def test_nothing_is_begun_without_slurm(slurm: Path, tmp_path: Path) -> None:
 
 
 def test_slurm_takes_too_long(slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "TIMEOUT", 0.5)
+    monkeypatch.setattr(queue, "TIMEOUT", 0.5 * slowness())
     (slurm / "slow").touch()
-    with pytest.raises(ParameterError, match=r"^Slurm does not answer: sbatch took more than 0.5 s$"):
+    with pytest.raises(ParameterError, match=r"^Slurm does not answer: sbatch took more than \S+ s$"):
         perform(tmp_path)
     assert lists(tmp_path) == ["0001.list"]  # the job may still come
-    (slurm / "scontrol").write_text("#!/bin/bash\nexec /bin/sleep 60\n")
-    with pytest.raises(ParameterError, match=r"^Slurm does not answer: scontrol took more than 0.5 s$"):
+    (slurm / "scontrol").write_text("#!/bin/bash\nexec /bin/sleep 1200\n")
+    with pytest.raises(ParameterError, match=r"^Slurm does not answer: scontrol took more than \S+ s$"):
         perform(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("memory", "asked"), [("per node", r"--mem=\d+M"), ("per core", r"--mem-per-cpu=\d+M"), ("none", None)]
+)
+def test_sites_want_memory_in_different_ways(memory: str, asked: str | None, slurm: Path, tmp_path: Path) -> None:
+    assert perform(tmp_path, site=f'memory = "{memory}"') == 0
+    *runs, collecting = (slurm / "calls").read_text().splitlines()
+    for call in runs:
+        assert re.findall(r"--mem\S*", call) == (re.findall(asked, call) if asked else [])
+        assert asked is None or re.search(asked, call)
+    assert "--mem" not in collecting
+
+
+def test_what_collects_asks_for_no_more_time_than_the_runs(slurm: Path, tmp_path: Path) -> None:
+    assert perform(tmp_path) == 0
+    times = [int(minutes) for minutes in re.findall(r"--time=(\d+)", (slurm / "calls").read_text())]
+    assert times[-1] == min(max(times[:-1]), 240)
+
+
+def test_a_job_that_submits_hands_nothing_of_its_own_on(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "500")
+    assert perform(tmp_path) == 0
+    assert not any(call.endswith(" 500") for call in (slurm / "calls").read_text().splitlines())

@@ -6,6 +6,7 @@ from scipy import stats
 
 from mpiepm.analysis import structure_factor, tracers, waiting
 from mpiepm.analysis.errors import Estimate
+from mpiepm.analysis.motion import Motion, in_percent
 from mpiepm.theory import random_walk
 
 DIFFUSION = 0.05
@@ -62,6 +63,22 @@ def test_diffusion_of_brownian_motion(brownian: np.ndarray) -> None:
     direct = tracers.diffusion(structure_factor.mean_square_displacement_direct(brownian, times, lags), lags)
     assert within(direct, DIFFUSION)
     assert direct.error[-1] == pytest.approx(found.error[-1], rel=0.3)  # overlapping origins add little
+
+
+def test_whether_the_diffusion_coefficient_still_changes_is_said(brownian: np.ndarray) -> None:
+    # bound to a point, <dr^2> is constant and D ~ 1 / t: from t / 1.8 to t it falls by 45 %; free, D is constant
+    bound = np.random.default_rng(4).normal(size=(900, 40, 2))
+    for positions, verdict in ((bound, "still falls: -45 +- "), (brownian, "no change within errors: ")):
+        frames = tracers.log_lags(len(positions))
+        squares = tracers.mean_square_displacement(positions, frames)
+        rows = Motion(positions, np.arange(len(positions)), frames.astype(float), squares, 10).table()
+        assert [label[:6] for label, _ in rows] == 3 * ["D(t = "] + ["D(t) a"]
+        assert all(value.endswith(" site^2/tau") for _, value in rows[:3])
+        assert rows[3][1].startswith(verdict)
+        assert " % over the last factor of 1.8 in t" in rows[3][1]
+    assert in_percent(Estimate(0.85, float("nan")), "over") == "-15 % over (no error)"
+    assert in_percent(Estimate(float("nan"), float("nan")), "over") == "not known over"
+    assert in_percent(Estimate(1.15, 0.03), "over") == "still rises: +15 +- 3 % over"
 
 
 def test_frames_in_any_spacing(brownian: np.ndarray) -> None:

@@ -1,22 +1,37 @@
-"""What the tests of whole programs need of processes."""
+"""What the tests of whole programs need of processes, and how long they wait.
 
+No test depends on the speed of the machine. A test waits for a condition, for at most `CAP`. A time limit that the program
+under test is given is a multiple of `slowness()`.
+"""
+
+import functools
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+CAP = 1200.0  # seconds; nothing takes so long on the slowest machine, unless it hangs
 _Result = TypeVar("_Result")
 
 
-def wait_for(what: Callable[[], _Result], process: "subprocess.Popen[Any] | None" = None, seconds: float = 120) -> _Result:
-    """Ask until the answer is true; returns it. It must come before the process ends, and in time."""
-    deadline = time.monotonic() + seconds
+@functools.cache
+def slowness() -> float:
+    """How many times longer a small program takes here and now than on two quiet cores; at least 1."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "mpiepm", "info"], check=True, capture_output=True, timeout=CAP)
+    return max(1.0, time.monotonic() - began)  # there it takes a second
+
+
+def wait_for(what: Callable[[], _Result], process: "subprocess.Popen[Any] | None" = None) -> _Result:
+    """Ask until the answer is true; returns it. It must come before the process ends."""
+    deadline = time.monotonic() + CAP
     while not (found := what()):
         assert process is None or process.poll() is None, "the process has ended before"
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
+        assert time.monotonic() < deadline, f"waited {CAP:g} s in vain"
         time.sleep(0.002)
     return found
 
@@ -39,7 +54,7 @@ def kill(process: "subprocess.Popen[Any]", *, all_ranks: bool) -> None:
     everyone = [process.pid, *ranks_of(process)]
     for pid in everyone if all_ranks else everyone[-1:]:
         os.kill(pid, signal.SIGKILL)
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=CAP) != 0
     for pid in everyone:
         while alive(pid):
             os.sched_yield()
