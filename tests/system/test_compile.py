@@ -12,7 +12,6 @@ from mpiepm import warmup
 from mpiepm.core.params import AnyParameters, parse
 
 Run = Callable[..., "CompletedProcess[str]"]
-COLD = 1800  # seconds that compiling may take on a busy machine
 EPMQ = ["model.temperature=0.1", "lattice.size=[36, 50]", "run={origins=1, equilibrate={time=1}, origin_duration=1}"]
 RUNS = [
     [*EPMQ, "engine={name='split', radius=4, strip=12}"],
@@ -37,12 +36,12 @@ print(len(recorder.buffer))
 """
 
 
-@pytest.mark.timeout(2 * COLD)
+@pytest.mark.timeout(3600)  # it may have to compile
 def test_runs_find_everything_compiled(mpiepm: Run, tmp_path: Path) -> None:
     files = [tmp_path / f"{k}.toml" for k in range(len(RUNS))]
     for file, given in zip(files, RUNS, strict=True):
         file.write_text(parse("", given).to_toml())
-    done = mpiepm(1, "compile", *files, timeout=COLD)
+    done = mpiepm(1, "compile", *files)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     told = subprocess.run([sys.executable, "-c", COMPILED, *map(str, files)], capture_output=True, text=True, check=True)
     assert told.stdout == "0\n"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -61,18 +62,39 @@ def test_rates_are_those_of_the_new_stress_at_once(engine: str) -> None:
         assert abs(fired[k] - share * sites) < 4.0 * math.sqrt(share * sites) + 1.0
 
 
+@pytest.mark.parametrize("temperature", [0.1, 0.01])
 @pytest.mark.parametrize("engine", [EVENT, SPLIT])
-def test_bounds_hold_after_a_change(engine: str) -> None:
-    run = simulation(engine)
+def test_bounds_hold_after_a_change(engine: str, temperature: float) -> None:
+    """Also where they are kept times a power of two."""
+    run = simulation(engine, f"model.temperature={temperature}")
     one = run.engine
     assert isinstance(one, EventEngine | SplitEngine)
     for k in range(5):
         advance(run, run.state.time + 3.3)
         run.change(lambda state, k=k: state.stress.__imul__(-1.0 - 0.2 * k))  # type: ignore[misc]
         distance = np.maximum(1.0 - np.abs(run.state.stress), 0.0)
-        assert np.all(np.exp(-(distance**1.5) / 0.1) <= one._clocks.bound)
-        assert np.allclose(one._clocks.total, one._clocks.bound.sum(axis=1, dtype=float), rtol=1e-12)
+        bound = one._clocks.bound / one._clocks.scale  # a row is one tile
+        assert np.all(np.exp(-(distance**1.5) / temperature) <= bound)
+        assert np.allclose(one._clocks.total, bound.sum(axis=1), rtol=1e-12)
         assert one._clocks.remaining.min() >= -1e-12
+
+
+@pytest.mark.parametrize("engine", [SWEEP, EVENT, SPLIT, "{name='auto'}", EXTREMAL])
+def test_a_change_where_a_step_was_given_up(engine: str) -> None:
+    """After any batch of events; the engine knows the stress that it left, and time goes on from there."""
+    run = simulation(engine)
+    for k in range(1, 8):
+        until = run.engine.boundary(run.state.time + 2.0)
+        batches = iter(range(k))
+        run.advance(until, lambda batches=batches: next(batches, None) is None)  # type: ignore[misc]
+        now, events = run.state.time, run.state.events
+        assert now <= until
+        run.change(shear)
+        assert (run.state.time, run.state.events) == (now, events)
+        run.advance(run.engine.boundary(until + 1.0))
+    with pytest.raises(RunError, match=r"changed without") if engine != SWEEP else nullcontext():
+        run.state.stress += 1e-9
+        run.advance(run.engine.boundary(run.state.time + 1.0))
 
 
 def test_a_change_sees_the_present_stress() -> None:
