@@ -62,16 +62,22 @@ def test_rates_are_those_of_the_new_stress_at_once(engine: str) -> None:
         assert abs(fired[k] - share * sites) < 4.0 * math.sqrt(share * sites) + 1.0
 
 
-@pytest.mark.parametrize("temperature", [0.1, 0.01])
+@pytest.mark.parametrize(("temperature", "std"), [(0.1, 0.3), (0.01, 0.02)])
 @pytest.mark.parametrize("engine", [EVENT, SPLIT])
-def test_bounds_hold_after_a_change(engine: str, temperature: float) -> None:
+def test_bounds_hold_after_a_change(engine: str, temperature: float, std: float) -> None:
     """Also where they are kept times a power of two."""
-    run = simulation(engine, f"model.temperature={temperature}")
+    run = simulation(engine, f"model.temperature={temperature}", f"model.initial_stress_std={std}")
     one = run.engine
     assert isinstance(one, EventEngine | SplitEngine)
+    assert np.all((one._clocks.scale > 1.0) == (temperature < 0.1))
     for k in range(5):
         advance(run, run.state.time + 3.3)
-        run.change(lambda state, k=k: state.stress.__imul__(-1.0 - 0.2 * k))  # type: ignore[misc]
+
+        def alter(state: State, k: int = k) -> None:
+            state.stress *= -1.0 - 0.2 * k
+            state.stress[3 * k] += 0.5
+
+        run.change(alter)
         distance = np.maximum(1.0 - np.abs(run.state.stress), 0.0)
         bound = one._clocks.bound / one._clocks.scale  # a row is one tile
         assert np.all(np.exp(-(distance**1.5) / temperature) <= bound)
