@@ -83,7 +83,7 @@ seconds_left() {
 # requeue: this job again, to go on from the checkpoints. One that was told to end as soon as it began would do so for ever.
 requeue() {
     local left passed=$((SECONDS - began))
-    if [ -n "${stopping:-}" ] && ! preempted && left=$(seconds_left) && [ "${left:-0}" -gt $((10 * passed)) ]; then
+    if [ -n "${stopping:-}" ] && ! preempted && left=$(seconds_left) && [ "${left:-0}" -gt $((5 * passed)) ]; then
         echo "told to end $passed s after it began, $left s before its time is up: not requeued; the time of the job must be" \
             "longer than the warning (--signal=B:USR1@180)" >&2
         return

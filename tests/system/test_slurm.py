@@ -88,9 +88,10 @@ def test_a_campaign_on_slurm(
     slurm: Callable[[str], None], mpiepm: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:
     file, site, out, here = (tmp_path / name for name in ("campaign.toml", "site.toml", "out", "here"))
-    minutes = math.ceil(slowness())  # one is the shortest limit that Slurm knows, and it looks every half minute
+    minutes = 2 * math.ceil(slowness())
     file.write_text(FILE % minutes)
-    site.write_text(f"warning = {54 * minutes}\n")  # so that a job has six seconds, or as many more as this machine is slower
+    # Slurm looks every half minute, and warns up to a minute too early: a job has half a minute to a minute, or as many as this machine is slower
+    site.write_text(f"warning = {45 * minutes - 30}\n")
 
     def campaign(action: str, *options: object) -> str:
         done = mpiepm(1, "campaign", action, file, "--out", out, *options)
