@@ -78,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
                      "Slurm job its limit counts as well")  # fmt: skip
     run.add_argument("--quiet", action="store_true", help="no progress line, no table at the end")
 
+    compiler = commands.add_parser(
+        "compile", help="compile what runs need, before many of them start at once",
+        description="Compile everything that runs with these parameters need, once. Processes that start together with "
+        "an empty cache of compiled code would all compile the same.",
+    )  # fmt: skip
+    compiler.add_argument("params", type=_path, nargs="+", metavar="PARAMS", help="parameter files (TOML)")
+
     analyse = commands.add_parser(
         "analyse", help="relaxation times, chi4 peak, yield rate, correlation length",
         description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "

@@ -1,4 +1,4 @@
-"""The command line: ``mpiepm run | campaign | analyse | scaling | figure | theory | validate | verify | info``.
+"""The command line: ``mpiepm run | compile | campaign | analyse | scaling | figure | theory | validate | verify | info``.
 
 Exit codes: 0 done, 1 a fault on the way, 2 something the user wrote is wrong (nothing has been touched), 75 a run was ended by
 a limit or a signal before it was finished: a checkpoint is written, continue it with --resume.
@@ -51,6 +51,13 @@ def _verify(folders: Sequence[Path]) -> int:
         findings += len(report.findings)
         print(report, flush=True)
     return FAILED if findings else FINISHED
+
+
+def _compile(arguments: argparse.Namespace) -> None:
+    from mpiepm.core.params import load
+    from mpiepm.warmup import rehearse_all
+
+    rehearse_all([load(path) for path in arguments.params])
 
 
 def _analyse(arguments: argparse.Namespace) -> None:
@@ -177,7 +184,8 @@ def _dispatch(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float
     if arguments.command == "validate":
         _validate(arguments, comm)
         return FINISHED
-    readers = {"analyse": _analyse, "scaling": _scaling, "theory": _theory, "figure": _figure, "info": _info}
+    readers = {"compile": _compile, "analyse": _analyse, "scaling": _scaling, "theory": _theory, "figure": _figure,
+               "info": _info}  # fmt: skip
     on_root(comm, lambda: readers[arguments.command](arguments))
     return FINISHED
 

@@ -26,6 +26,7 @@ from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
+from mpiepm.physics.state import State
 from mpiepm.progress import Progress
 from mpiepm.pulse import Pulse
 from mpiepm.status import Status
@@ -165,6 +166,13 @@ class Simulation:
                     return False
         return True
 
+    def change(self, alter: Callable[[State], None]) -> None:
+        """Let `alter` change the fields of the state, between two steps: a shear is alter(s): s.stress += ... Collective.
+
+        Every rank changes its own rows, in place; see `engine.base.Engine.change`.
+        """
+        self.engine.change(self.state, alter)
+
     def step(self, horizon: float, record: Record, over: Callable[[], bool] = lambda: False) -> None:
         """`to_stop`, and the phase may end there."""
         self.to_stop(horizon, record, over)
@@ -210,6 +218,7 @@ class Simulation:
             for observer in self.observers:
                 observer.begin_phase(self.state, origin, ignore)
             self.advance(self.engine.boundary(1.0))
+            self.change(lambda state: None)
             now = self.state.time
             for observer in self.observers:
                 first = observer.schedule.after(0.0)  # as if it had come: some do nothing before

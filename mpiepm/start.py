@@ -13,10 +13,10 @@ from mpiepm.core.exits import FINISHED, UNFINISHED
 from mpiepm.core.faults import RunError
 from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load, parse
-from mpiepm.engine.layout import LEAST_BYTES_PER_SITE, most_ranks, slabs
-from mpiepm.grid.memory import physical_memory
+from mpiepm.engine.layout import fewest_ranks, most_ranks, slabs
+from mpiepm.grid.memory import Node, available
 from mpiepm.grid.root import on_root
-from mpiepm.io import rundir, space
+from mpiepm.io import memory, rundir, space
 from mpiepm.observe.snapshots import unreachable
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class Job(NamedTuple):
 
 def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> int:
     """The exit code: is the run finished? Its wall time counts from `began`, seconds since 1970. Collective."""
-    memory = physical_memory(comm)
+    nodes = available(comm)
     limits = Limits()
     with limits.listening(), ExitStack() as stack:
 
         def prepare() -> Job:
             given = began + duration(arguments.walltime) if arguments.walltime else math.inf
             limits.deadline = min(given, end_of_job())
-            return _prepare(arguments, comm.size, memory, stack)
+            return _prepare(arguments, nodes, stack)
 
         job = on_root(comm, prepare)
         if job.resume and on_root(comm, lambda: rundir.is_finished(job.folder)):
@@ -82,7 +82,7 @@ def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> 
             return simulation.run(domain, params, job.folder, resume=job.resume, progress=progress, limits=limits)
 
 
-def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: ExitStack) -> Job:
+def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack) -> Job:
     """Check everything the user gave, then the directory, held until the end of `stack`."""
     folder = arguments.out
     if folder is None and arguments.params is None:
@@ -93,12 +93,13 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
         if not arguments.resume:
             raise ParameterError(f"--set {arguments.overrides[0]}: needs a parameter file, or --resume")
         params = _changed(folder, arguments.overrides)
+    stored = params is None
     if params is not None:
         if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
             from mpiepm.analysis.stationary import resolve_activity
 
             params = resolve_activity(params)
-        _check_machine(params, ranks, memory)
+        check_machine(params, nodes)
         _check_space(params, folder)
         for line in unreachable(params):
             print(f"mpiepm: warning: {line}", file=sys.stderr, flush=True)
@@ -111,8 +112,8 @@ def _prepare(arguments: argparse.Namespace, ranks: int, memory: int, stack: Exit
         raise
     except OSError as error:
         raise ParameterError(f"--out {folder}: {error.strerror}") from None
-    _check_machine(params, ranks, memory)
-    if arguments.params is None:
+    if stored:
+        check_machine(params, nodes)
         _check_space(params, folder)
     return Job(params.to_toml(), folder, resume, patience)
 
@@ -136,17 +137,26 @@ def _changed(folder: Path, overrides: Sequence[str]) -> AnyParameters:
         raise
 
 
-def _check_machine(params: AnyParameters, ranks: int, memory: int) -> None:
-    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?"""
-    size = list(params.lattice.size)
+def check_machine(params: AnyParameters, nodes: list[Node]) -> None:
+    """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?
+
+    Raises
+    ------
+    ParameterError : if not
+    """
+    size, ranks = list(params.lattice.size), sum(len(node.ranks) for node in nodes)
+    given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
     if ranks > (most := most_ranks(params)):
-        given = f"lattice.size = {size}, engine.name = {params.engine.name!r}"
         raise ParameterError(f"{given}: {ranks} ranks are too many, must be at most {most}")
-    if (needed := size[0] * size[1] * LEAST_BYTES_PER_SITE) > memory:
-        given = f"lattice.size = {size}: needs more than {needed / 1e9:.3g} GB of memory"
-        raise ParameterError(f"{given}, must be at most {memory / 1e9:.3g} GB, which the nodes have")
+    if 1 < ranks < (fewest := fewest_ranks(params)):
+        raise ParameterError(f"{given}: {ranks} ranks are too few for the messages of MPI, must be 1 or at least {fewest}")
+    _warn(memory.check(params, nodes))
 
 
 def _check_space(params: AnyParameters, folder: Path) -> None:
-    if warning := space.check(params, folder):
-        print(f"mpiepm: warning: {warning}", file=sys.stderr, flush=True)
+    _warn(space.check(params, folder))
+
+
+def _warn(text: str) -> None:
+    if text:
+        print(f"mpiepm: warning: {text}", file=sys.stderr, flush=True)

@@ -1,5 +1,7 @@
 """Compile once, not once per rank: numba's cache on a shared file system does not survive a race of writers."""
 
+from collections.abc import Iterable
+
 from mpi4py import MPI
 
 from mpiepm.core.params import AnyParameters
@@ -21,6 +23,19 @@ def compile_in_turn(comm: MPI.Intracomm, params: AnyParameters) -> None:
     if comm.rank != 0 and node_rank == 0:
         rehearse(params)
     comm.Barrier()
+
+
+def rehearse_all(runs: Iterable[AnyParameters]) -> None:
+    """Compile everything that any of these runs needs, in this process alone; runs that need the same count once."""
+    for params in {_kind(params): params for params in runs}.values():
+        rehearse(params)
+
+
+def _kind(params: AnyParameters) -> str:
+    """What decides which functions a run compiles, more or less."""
+    model = params.model
+    own = (getattr(model, "elasticity", True), getattr(model, "activation", ""), bool(getattr(params, "tracers", None)))
+    return str((params.engine, params.output, own))
 
 
 def rehearse(params: AnyParameters) -> None:

@@ -31,7 +31,8 @@ load_modules() {
 [ -z "${MODULES:-}" ] || load_modules $MODULES
 export PATH=${MPIEPM_BIN:-$MPIEPM/.venv/bin}:$PATH
 
-# Compiled code is kept on the node's own disk; rank 0 and the first rank of every node compile first.
+# Compiled code is kept on the node's own disk; rank 0 and the first rank of every node compile first,
+# and a packed job before its runs.
 export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-${TMPDIR:-/tmp}/mpiepm-$(id -u)}
 
 UNFINISHED=75  # the code of a run that has written a checkpoint and wants to be resumed

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from functools import cache
 
-from mpiepm.campaign import grid, machine, queue, status, submit, tables
+from mpiepm.campaign import grid, local, machine, queue, status, submit, tables
 from mpiepm.campaign.cost import Cost, predict
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.site import Site
@@ -60,6 +60,9 @@ def _plan(campaign: Campaign, arguments: argparse.Namespace) -> int:
     print(f"\n{_summary(campaign, statuses)}")
     print(tables.demand(campaign, todo, predicted, wanted))
     print(f"prediction: {on.name}" + " (--measure measures this machine)" * (not on.factors))
+    if not campaign.site.memory_per_node:  # else `submit.batches` has compared
+        for told in local.misfits(todo):
+            print(f"warning: on this machine: {told}")
     return FINISHED
 
 

@@ -18,6 +18,7 @@ from mpiepm.campaign.speed import Machine
 from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.io import space
+from mpiepm.io.memory import forecast
 
 # T; ln(1/Gamma) at L = 64 and from L = 128 on; tau_alpha Gamma
 _MEASURED = np.array([
@@ -65,7 +66,7 @@ def predict(params: AnyParameters, ranks: int, machine: Machine) -> Cost:
         seconds = events * speed.per_event(params, ranks, yield_time) + looking
     seconds = max(seconds * machine.factor(params.engine.name), _NO_LESS)
     archive = sum(space.archive_bytes(params).values())
-    return Cost(ranks, events, seconds, ranks * space.memory_bytes(params, ranks), space.disk_bytes(params), archive)
+    return Cost(ranks, events, seconds, sum(forecast(params, ranks)), space.disk_bytes(params), archive)
 
 
 def _steps(params: FerreroParameters) -> float:

@@ -4,6 +4,7 @@ Runs of one rank share a few worker processes, in which everything is compiled o
 worker that dies takes only its own run with it.
 """
 
+import platform
 import signal
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
@@ -14,7 +15,9 @@ from mpiepm.campaign import failures
 from mpiepm.campaign.grid import Point
 from mpiepm.campaign.worker import Outcome, Worker
 from mpiepm.core.exits import FAILED
-from mpiepm.core.params import AnyParameters
+from mpiepm.core.params import ParameterError
+from mpiepm.grid.memory import Node, of_a_process, of_the_node
+from mpiepm.io import memory
 
 LOOK = 0.5  # seconds between looks at signals, and chances to renew a display
 
@@ -79,6 +82,21 @@ def work(points: Sequence[Point], cores: int) -> Iterator[News]:
         stop.restore()
 
 
+def misfits(points: Sequence[Point]) -> list[str]:
+    """What does not fit into the memory of this machine, or may not: a line for each kind of run."""
+    found: dict[str, None] = {}
+    for point in points:
+        ranks = point.resources.ranks
+        here = Node(platform.node(), tuple(range(ranks)), min(of_the_node()), of_a_process())
+        try:
+            told = memory.check(point.params, [here])
+        except ParameterError as error:
+            told = str(error)
+        if told:
+            found[told] = None
+    return list(found)
+
+
 def _ranks(point: Point, cores: int) -> int:
     """Cores that a point occupies: more ranks than cores are slow, but possible."""
     return min(point.resources.ranks, cores)
@@ -87,15 +105,6 @@ def _ranks(point: Point, cores: int) -> int:
 def _prepared(points: Sequence[Point]) -> Worker:
     """A worker that has compiled what these points need, for all: they find it in the cache."""
     worker = Worker()
-    kinds = {_kind(point.params): point.params.to_toml() for point in points}
-    worker.compile(list(kinds.values()))
+    worker.compile([point.params.to_toml() for point in points])
     worker.outcome()  # what cannot be compiled fails again, in the run it belongs to
     return worker if worker.process.is_alive() else Worker()
-
-
-def _kind(params: AnyParameters) -> str:
-    """What decides which functions a run compiles, more or less."""
-    model = params.model
-    return str((params.engine, params.output, getattr(model, "elasticity", True), getattr(model, "activation", "")))
-
-

@@ -117,11 +117,10 @@ def _end_with_parent() -> None:
 
 
 def _compile(texts: list[str]) -> tuple[int, str]:
-    from mpiepm.warmup import rehearse
+    from mpiepm.warmup import rehearse_all
 
     try:
-        for text in texts:
-            rehearse(parse(text))
+        rehearse_all(map(parse, texts))
     except Exception as error:
         return FAILED, f"{type(error).__name__}: {error}"
     return FINISHED, ""
@@ -149,8 +148,11 @@ def _alone(folder: Path, text: str) -> tuple[int, str, str]:
     from mpiepm import start, watchdog
     from mpiepm.core.limits import Limits
     from mpiepm.grid.domain import ALONE
+    from mpiepm.grid.memory import available
+    from mpiepm.io import memory
 
     limits = Limits()
+    memory.check(parse(text), available(ALONE))
     with limits.listening(), rundir.occupied(folder):
         params, resume = rundir.prepare(folder, parse(text), resume=True, overwrite=False)
         job = start.Job(params.to_toml(), folder, resume, watchdog.limit())

@@ -80,7 +80,7 @@ class Split(Section):
         default=16, description="of the near field: |x|, |y| <= radius, sites"
     )
     far_tolerance: Annotated[float, Field(ge=1e-6, le=10)] = Field(
-        default=0.2, description="rms stress of the waiting far field, in units of T"
+        default=0.2, description="rms stress of the waiting far field, in units of T / (K sigma_c ** (a - 1))"
     )
     strip: Side = Field(default=64, description="rows of a strip, at least 2 radius")
     window: Annotated[float, Field(ge=1e-6, le=1000)] = Field(

@@ -12,7 +12,7 @@ it is stored in every checkpoint, and a resumed run keeps it.
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
@@ -76,6 +76,10 @@ class AutoEngine:
         yield from self._engine.advance(state, until)
         if not self.reason and state.time > 1.1 * self._last[0]:
             self._middle, self._last = self._last, (state.time, state.events)
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """By the engine in use."""
+        self._engine.change(state, alter)
 
     def begin_origin(self, time: float) -> None:
         """The first one ends the equilibration: choose."""

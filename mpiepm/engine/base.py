@@ -1,6 +1,6 @@
 """What every engine does: bring a state forward in time, exactly the same way wherever one stops."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +24,17 @@ class Engine(Protocol):
         Every rank is handed the same number of batches, with the events of its own rows. Where nothing happens, empty
         batches come often enough for a caller that has to look at the clock. The caller may close the generator after
         any batch: the state is then at `state.time` < `until`, and the next call goes on from there.
+        """
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """Let `alter` change stress, plastic strain or activity, between two calls of `advance`. Collective.
+
+        What has happened is in the stress of this rank's rows before `alter` sees it; clocks and bounds then go on from the new
+        stress, exactly: the rest of an exponential waiting time is exponential.
+
+        Raises
+        ------
+        RunError : on all ranks, from here or from `advance`, if the stress was changed in another way
         """
 
     def begin_origin(self, time: float) -> None:

@@ -146,6 +146,15 @@ class EventEngine(SingleEvents):
         self._clocks.limit[:] = fields["limit"]
         self._clocks.remaining[:], self._clocks.draws[:], self._pending.moved[:] = fields["rows"].T
         thinning.rebuild(self._physics, self._clocks)
+        self._written.forget()
+
+    def _renew(self, state: State) -> None:
+        """Waiting times count from now on, in proportion to the new sums of bounds."""
+        remaining = self._clocks.remaining
+        np.maximum(remaining - (state.time - self._last), 0.0, out=remaining)
+        self._last = state.time
+        self._pending.moved[:] = 0.0
+        thinning.scan(self._physics, self._clocks, state.stress, np.arange(len(remaining)), self._physics.scan_after)
 
     def _limit(self, state: State, until: float) -> int:
         """Until `deep` is to be set anew, after as many events as there are sites."""

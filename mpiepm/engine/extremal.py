@@ -178,6 +178,11 @@ class ExtremalEngine(SingleEvents):
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
         self._pending.moved[:] = np.inf
+        self._written.forget()
+
+    def _renew(self, state: State) -> None:
+        """Nobody has looked yet."""
+        self._pending.moved[:] = np.inf
 
     def _limit(self, state: State, until: float) -> int:
         """The events still to come until `until`."""

@@ -4,11 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import AnyParameters
-from mpiepm.core.sections import Auto, Split
+from mpiepm.core.params import AnyParameters, Parameters
+from mpiepm.core.sections import Auto, Event, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
-
-LEAST_BYTES_PER_SITE = 40  # stress, strain, and the arrays of any engine: a lower bound
 
 _SITES_PER_RANK = 1 << 15        # from which on more ranks are faster; see docs/event_engine.md
 _SITES_PER_RANK_SPLIT = 1 << 18  # an event costs the same on any lattice, so only many in a window are worth a message
@@ -33,6 +31,17 @@ def most_ranks(params: AnyParameters) -> int:
     return most
 
 
+def fewest_ranks(params: AnyParameters) -> int:
+    """Smallest number of ranks, beside one alone, whose transforms exchange less than 2^31 numbers each: what MPI can count."""
+    (lx, ly), fields = params.lattice.size, 3  # at once, at most: see `redistribution` and `step`
+    if isinstance(params.engine, Split | Auto):
+        fields = 2
+    elif isinstance(params, Parameters) and (isinstance(params.engine, Event) or not params.model.elasticity):
+        fields = 1 if params.output.four_point else 0
+    rows = (2**31 - 1) // max(fields * (ly // 2 + 1), 1)
+    return -(-lx // rows)
+
+
 def advised_ranks(params: AnyParameters) -> int:
     """Largest number of ranks that is likely to be faster than fewer, by the sites of each."""
     least = _SITES_PER_RANK_SPLIT if isinstance(params.engine, Split) else _SITES_PER_RANK
@@ -46,13 +55,21 @@ def slabs(params: AnyParameters, comm: Any = None) -> Domain:
     ------
     ValueError : on every rank, if there are more ranks than `most_ranks`
     """
-    domain, engine = Domain(params.lattice.size, comm), params.engine
-    if isinstance(engine, Auto) and strips_fit(params, Split(), domain.size):
+    domain = Domain(params.lattice.size, comm)
+    return Domain(params.lattice.size, comm, cut(params, domain.size))
+
+
+def cut(params: AnyParameters, ranks: int) -> list[int]:
+    """First row of each rank, and the number of rows: (ranks + 1).
+
+    Raises
+    ------
+    ValueError : if there are more ranks than strips
+    """
+    rows, engine = params.lattice.size[0], params.engine
+    if isinstance(engine, Auto) and strips_fit(params, Split(), ranks):
         engine = Split()
-    if not isinstance(engine, Split):
-        return domain
-    edges = strip_edges(params.lattice.size[0], engine.strip)
-    if domain.size > len(edges) - 1:
-        raise ValueError(f"{domain.size} ranks are too many, must be at most {len(edges) - 1}, the number of strips")
-    cut = edges[even_partition(len(edges) - 1, domain.size)]
-    return Domain(params.lattice.size, comm, [int(row) for row in cut])
+    edges = strip_edges(rows, engine.strip) if isinstance(engine, Split) else np.arange(rows + 1)
+    if ranks > len(edges) - 1:
+        raise ValueError(f"{ranks} ranks are too many, must be at most {len(edges) - 1}, the number of strips")
+    return [int(row) for row in edges[even_partition(len(edges) - 1, ranks)]]

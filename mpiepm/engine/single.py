@@ -1,12 +1,13 @@
 """What the engines share that perform one event at a time on all ranks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import numpy as np
 
 from mpiepm.core.params import Parameters
 from mpiepm.engine import pending
+from mpiepm.engine.written import Written
 from mpiepm.grid.collective import exchange
 from mpiepm.grid.domain import Domain
 from mpiepm.physics import realspace
@@ -31,6 +32,7 @@ class SingleEvents(ABC):
         self._messages = np.empty((domain.size, 5))  # of one event: time or priority, row, column, drop, angle
         self._events = np.empty((BATCH, 5))          # of the lattice: time since the origin, row, column, drop, angle
         self._stability = np.empty(0)                # of each of them, where it is known
+        self._written = Written()
 
     @abstractmethod
     def _limit(self, state: State, until: float) -> int:
@@ -40,8 +42,20 @@ class SingleEvents(ABC):
     def _perform(self, state: State, until: float, limit: int) -> int:
         """Perform up to `limit` events into the buffer and return how many there were until `until`. Collective."""
 
+    @abstractmethod
+    def _renew(self, state: State) -> None:
+        """The stress of any site has become another, at state.time."""
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """See `engine.base.Engine`."""
+        self._written.check(self.domain, state.stress)
+        alter(state)
+        self._renew(state)
+        self._written.remember(state.stress)
+
     def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """See `engine.base.Engine`: batches of up to `BATCH` events of the whole lattice."""
+        self._written.check(self.domain, state.stress)
         try:
             while (limit := min(self._batch, self._limit(state, until))) > 0:
                 found = self._perform(state, until, limit)
@@ -54,6 +68,7 @@ class SingleEvents(ABC):
             state.time = until
         finally:
             pending.catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
+            self._written.remember(state.stress)
 
     def _own(self, found: int) -> Events:
         """The events in the buffer that happened on this rank's rows."""

@@ -1,17 +1,18 @@
 """Split engine: events that cost the same at any lattice size. Near field at once, far field by transforms when it matters.
 
 The kernel is cut at a radius (`physics.stencil`). An event applies the near part at once and leaves the far part waiting; as
-soon as the waiting far field has an rms of `far_tolerance` T, three transforms add it (`engine.farfield`). The lattice is cut
-into strips of rows that belong to it and not to the ranks. Within a window every strip runs on its own exact clock
-(`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with the next candidate of the
-lattice: quiet times cost nothing. Clocks count from there, so that a window keeps its length after a quiet time of any length.
+soon as the waiting far field has an rms of `far_tolerance` T / (K sigma_c^(a - 1)), three transforms add it
+(`engine.farfield`). The lattice is cut into strips of rows that belong to it and not to the ranks. Within a window every strip
+runs on its own exact clock (`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with
+the next candidate of the lattice: quiet times cost nothing. Clocks count from there, so that a window keeps its length after a
+quiet time of any length.
 
 Approximations, and nothing else: the far field lags, kicks across edges wait, and m > 1 is left out beyond the radius.
 """
 
 import math
 from base64 import b64decode, b64encode
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,20 @@ from mpiepm.core.sections import Split
 from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges
+from mpiepm.engine.written import Written
 from mpiepm.grid.domain import Domain
 from mpiepm.physics.state import Events, State
 
-_QUANTUM = 2.0**-20  # of the sum of squared stress drops: integers add up to the same on any number of ranks
+_RESOLUTION = -20  # log2 of the unit of squared stress drops over mean_drop^2
+_LARGEST = 50      # log2 of the largest sum of squares, in this unit: so many times 8192 ranks are below 2^63
+
+
+def unit_of_squares(tolerance: float, mean_drop: float) -> float:
+    """Unit of the sum of squared stress drops, a power of 2: integers add up to the same on any number of ranks.
+
+    Fine enough for a drop of `mean_drop`, and coarse enough for `tolerance`, at which the far field is due, to be counted.
+    """
+    return 2.0 ** max(2 * round(math.log2(mean_drop)) + _RESOLUTION, math.ceil(math.log2(tolerance)) - _LARGEST)
 
 
 class SplitEngine:
@@ -38,7 +49,10 @@ class SplitEngine:
         self.domain = domain
         self._seed, self._elastic, self._window = params.run.seed, model.elasticity, engine.window
         self._far = FarField(domain, model, engine)
-        self._tolerance = (engine.far_tolerance * model.temperature) ** 2 * domain.sites / self._far.variance
+        slope = model.stiffness * model.threshold ** (model.barrier_exponent - 1.0)  # T over it is a stress
+        self._tolerance = (engine.far_tolerance * model.temperature / slope) ** 2 * domain.sites / self._far.variance
+        self._unit = unit_of_squares(self._tolerance, model.mean_drop)
+        self._due = int(self._tolerance / self._unit) + 1  # units from which on the far field is due; sums stop there
         self._radius = engine.radius
         self._all_edges = strip_edges(domain.shape[0], engine.strip)
         inside = (self._all_edges >= domain.first_row) & (self._all_edges <= domain.first_row + domain.local_shape[0])
@@ -51,9 +65,10 @@ class SplitEngine:
         self._clock = np.zeros(len(self._edges) - 1)  # of the strips, from there on
         self._end = math.inf       # of the open window, from its beginning; inf: none is open
         self._crossing: list[np.ndarray] = []  # events of the open window within the radius of an edge: (n, 5)
-        self._squares = 0          # of the drops that wait in the far field, in units of _QUANTUM, all ranks
+        self._squares = 0          # of the drops that wait in the far field, in units of _unit, all ranks
         self._own_squares = 0      # of the open window, on this rank
         self._buffer = np.zeros((4097, 5))
+        self._written = Written()
         self._violation: list[float] = []  # site, rate and bound, if a bound of this rank has failed
         thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
 
@@ -69,6 +84,16 @@ class SplitEngine:
             self._close(state)
         if self._elastic:
             self._far.flush(state.stress)
+        self._squares = 0
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """See `engine.base.Engine`: the window ends, and nothing waits any more."""
+        self._written.check(self.domain, state.stress)
+        self.settle(state, state.time)
+        self._begin_at(state.time - self._since)
+        alter(state)
+        thinning.scan(self._physics, self._clocks, state.stress, np.arange(self.domain.local_shape[0]), 0.0)
+        self._written.remember(state.stress)
 
     def boundary(self, time: float) -> float:
         """Any time will do; what waits then goes on waiting."""
@@ -80,27 +105,31 @@ class SplitEngine:
 
     def advance(self, state: State, until: float) -> Generator[Events, None, None]:
         """See `engine.base.Engine`: one batch, or two, for every window."""
-        while True:
-            if math.isinf(self._end):
-                first = self.domain.minimum(float(self._clocks.remaining.min()))
-                if self._since + first > until:
+        self._written.check(self.domain, state.stress)
+        try:
+            while True:
+                if math.isinf(self._end):
+                    first = self.domain.minimum(float(self._clocks.remaining.min()))
+                    if self._since + first > until:
+                        break
+                    if first > LONGEST:
+                        raise thinning.too_late(first, self._since)
+                    self._begin_at(first)
+                    self._end = self._window
+                found = self._run(state, until)
+                happened, violated = self.domain.sum_counts(np.array([len(found), len(self._violation)]))
+                if violated:
+                    where = next(site for site in self.domain.comm.allgather(self._violation) if site)
+                    raise thinning.violation(where, min(self._since + self._end, until))
+                state.events += int(happened)
+                state.time = min(self._since + self._end, until)
+                yield found
+                if until < self._since + self._end:
                     break
-                if first > LONGEST:
-                    raise thinning.too_late(first, self._since)
-                self._begin_at(first)
-                self._end = self._window
-            found = self._run(state, until)
-            happened, violated = self.domain.sum_counts(np.array([len(found), len(self._violation)]))
-            if violated:
-                where = next(site for site in self.domain.comm.allgather(self._violation) if site)
-                raise thinning.violation(where, min(self._since + self._end, until))
-            state.events += int(happened)
-            state.time = min(self._since + self._end, until)
-            yield found
-            if until < self._since + self._end:
-                break
-            self._close(state)
-        state.time = until
+                self._close(state)
+            state.time = until
+        finally:
+            self._written.remember(state.stress)
 
     def _begin_at(self, time: float) -> None:
         """Let all clocks count from `time`, one that they all have reached."""
@@ -128,8 +157,8 @@ class SplitEngine:
         events = self._buffer[:found]
         if self._elastic:
             edges, near = self._all_edges, np.empty_like(events)
-            crossing, squares = strips.crossing(events, edges, self._radius, _QUANTUM, near)
-            self._own_squares += squares
+            crossing, squares = strips.crossing(events, edges, self._radius, self._unit, self._due, near)
+            self._own_squares = min(self._own_squares + squares, self._due)
             if len(edges) > 2:  # a single strip has no neighbours to tell
                 self._crossing.append(near[:crossing])
         time, row, column, drop, angle = events.T
@@ -145,7 +174,7 @@ class SplitEngine:
             self._deliver(state)
         self._squares += int(self.domain.sum_counts(self._own_squares))
         self._own_squares = 0
-        if self._squares * _QUANTUM > self._tolerance:
+        if self._squares >= self._due:
             self._far.flush(state.stress)
             self._squares = 0
             rows = np.arange(self.domain.local_shape[0])
@@ -175,7 +204,7 @@ class SplitEngine:
             "since": self._since,
             "end": self._end,
             "squares": self._squares,
-            "window_squares": int(self.domain.sum_counts(self._own_squares)),
+            "window_squares": min(int(self.domain.sum_counts(self._own_squares)), self._due),
             "crossing": b64encode(self.domain.gather(crossing).astype("<f8").tobytes()).decode(),
         }
         clock = np.repeat(self._clock, np.diff(self._edges))
@@ -199,3 +228,4 @@ class SplitEngine:
         self._clocks.remaining[:], self._clocks.draws[:] = remaining, draws
         self._clock[:] = clock[self._edges[:-1]]
         thinning.rebuild(self._physics, self._clocks)
+        self._written.forget()

@@ -14,7 +14,7 @@ may well be the same. An event is an activation; its time is the end of the step
 Draws belong to (seed, row, step, column): the trajectory is the same on any number of ranks.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,13 @@ class StepEngine:
     def boundary(self, time: float) -> float:
         """End of the step that holds `time`; `time` itself if it is the end of one."""
         return end_of_step(time, self.time_step)
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """See `engine.base.Engine`: active sites are counted anew."""
+        alter(state)
+        assert state.active is not None
+        self._active = int(self.domain.sum_counts(int(np.count_nonzero(state.active))))
+        self._same = False
 
     def begin_origin(self, time: float) -> None:
         """Start the clock anew; the draws go on. Tracers are placed at the first origin."""

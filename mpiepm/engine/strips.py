@@ -180,15 +180,17 @@ def synchronise(clocks: Clocks, edges: np.ndarray, clock: np.ndarray, now: float
 
 
 @njit
-def crossing(events: np.ndarray, edges: np.ndarray, radius: int, quantum: float, out: np.ndarray) -> tuple[int, int]:
+def crossing(
+    events: np.ndarray, edges: np.ndarray, radius: int, unit: float, most: int, out: np.ndarray
+) -> tuple[int, int]:  # fmt: skip
     """Copy the events (n, 5) within the radius of an edge of their strip to `out` (n, 5); their number.
 
     `edges` (strips + 1,): first row of every strip of the lattice, and Lx. Also the sum over all events of drop ** 2, in units
-    of `quantum`: rounded event by event, so that it is the same in any order.
+    of `unit`, or `most` if it is more: rounded event by event, so that it is the same in any order.
     """
     found, squares = 0, 0
     for e in range(events.shape[0]):
-        squares += round(events[e, 3] ** 2 / quantum)
+        squares = min(squares + round(min(events[e, 3] ** 2 / unit, float(most))), most)
         row = int(events[e, 1])
         strip = np.searchsorted(edges, row, side="right") - 1
         if row - radius < edges[strip] or row + radius >= edges[strip + 1]:

@@ -12,7 +12,7 @@ Draws belong to (seed, row, window, attempt): the trajectory is the same on any 
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,10 @@ class SweepEngine:
     def boundary(self, time: float) -> float:
         """End of the window that holds `time`; `time` itself if it is the end of one."""
         return end_of_step(time, self.window)
+
+    def change(self, state: State, alter: Callable[[State], None]) -> None:
+        """See `engine.base.Engine`: every window looks at the stress anew."""
+        alter(state)
 
     def begin_origin(self, time: float) -> None:
         """Start the clock anew; the draws go on."""

@@ -99,13 +99,14 @@ def seal_of(path: Path, kind: str, schemas: Sequence[str]) -> str:
 
 def _require_file(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise ParameterError(f"{path}: is a directory, must be a file")
+        folder = path.is_dir()
         path.stat()
     except (FileNotFoundError, ValueError):  # ValueError: a null character in the name
         raise ParameterError(f"{str(path)!r}: no such file" if "\0" in str(path) else f"{path}: no such file") from None
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
+    if folder:
+        raise ParameterError(f"{path}: is a directory, must be a file")
 
 
 def _compare(path: Path, names: Sequence[str] | None) -> bool:

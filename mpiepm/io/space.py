@@ -1,4 +1,4 @@
-"""What a run will take, from its parameters alone: bytes of its archive, of a checkpoint, and of memory. Knows no MPI.
+"""What a run will take on disk, from its parameters alone: bytes of its archive and of a checkpoint. Knows no MPI.
 
 How long an origin lasts may be a matter of the dynamics. Then it is guessed from the Arrhenius law of the paper's model,
 1 / Gamma = exp(0.15 / T) sweeps. Lags are spaced logarithmically, so a guess that is wrong by a factor of ten adds or leaves
@@ -19,8 +19,6 @@ from mpiepm.io.disk import free_bytes, largest_file
 from mpiepm.observe.bins import LogBins
 
 _BARRIER = 0.15                 # of 1 / Gamma, in units of stiffness * threshold ** barrier_exponent
-_PROCESS = 330 * 1024**2        # Python, its libraries and compiled code
-_RECORDS = 256 * 1024**2        # that may wait in the memory of a rank (`io.archive`)
 _METADATA = (12_000, 1_100)     # of a file: parameters and provenance; and of each variable its header and dimensions
 _WAITING = LogBins(-6, 18, 8).number
 _AVALANCHES = LogBins(0, 12, 8, whole=True).number
@@ -162,7 +160,7 @@ def _stationary(params: FerreroParameters, durations: _Durations) -> dict[str, f
 def checkpoint_bytes(params: AnyParameters) -> int:
     """Bytes of one checkpoint: fields of the state, the engine and the observers."""
     sites = params.lattice.size[0] * params.lattice.size[1]
-    per_site = 16 + _observer_bytes_per_site(params)
+    per_site = 16 + observer_bytes_per_site(params)
     if isinstance(params, FerreroParameters):
         tracers = 16 * params.tracers.number if params.tracers else 0
         return (per_site + 1) * sites + tracers + _METADATA[0]
@@ -172,7 +170,7 @@ def checkpoint_bytes(params: AnyParameters) -> int:
     return (per_site + limits + sources) * sites + 2 * _METADATA[0]
 
 
-def _observer_bytes_per_site(params: AnyParameters) -> int:
+def observer_bytes_per_site(params: AnyParameters) -> int:
     """Fields that observers keep, and save: maps of open origins, fields at their beginning, last events, counts."""
     output = params.output
     maps = 0 if isinstance(params, FerreroParameters) else 8 * params.run.overlap
@@ -221,38 +219,3 @@ def check(params: AnyParameters, folder: Path) -> str:
     if limit is not None and (most := max(saved, sum(likely.values()))) > 0.9 * limit:
         return f"{folder}: a file of the run may take {in_bytes(most)}, files are limited to {in_bytes(limit)}"
     return ""
-
-
-def memory_bytes(params: AnyParameters, ranks: int = 1) -> int:
-    """Largest memory of one of so many ranks: the process, its share of the fields and transforms, records that wait.
-
-    The engines with a kernel in real space ("event", and "auto" where it tries that one) build its tables on every rank:
-    there the whole lattice counts, not the share.
-    """
-    lx, ly = params.lattice.size
-    own, whole = math.ceil(lx / ranks) * ly, lx * ly
-    fields = (24 + _observer_bytes_per_site(params)) * own
-    records = min(_RECORDS, max(archive_bytes(params).values()) // ranks) + 8 * own
-    tracers = 0
-    if isinstance(params, FerreroParameters):
-        tracers = 100 * math.ceil(params.tracers.number / ranks) if params.tracers else 0
-        engine = 60 * own if params.tracers else 30 * own
-    else:
-        engine = _engine_bytes(params, own, whole)
-        engine += 36 * own * (params.output.four_point is not None)
-    return _PROCESS + fields + engine + tracers + records
-
-
-def _engine_bytes(params: Parameters, own: int, whole: int) -> int:
-    """While an engine is built, which takes more than its work; measured, per site."""
-    event, split = 350 * whole, 130 * own
-    engine = params.engine
-    if not params.model.elasticity:
-        return 10 * own
-    if isinstance(engine, Sweep):
-        return (20 if engine.precision == "double" else 15) * (2 + engine.harmonics) * own
-    if isinstance(engine, Split):
-        return split
-    if isinstance(engine, Event):
-        return event
-    return split + (event if whole <= 1 << 20 else 0)

@@ -41,6 +41,12 @@ def cluster_sizes(domain: Domain, mobile: np.ndarray) -> np.ndarray:
     return np.sort(np.bincount(component, np.concatenate([sizes for sizes, _, _ in everyone])).astype(np.int64))
 
 
+def mean_size(sizes: np.ndarray) -> float:
+    """sum s^2 / sum s of cluster sizes int64 (n,), 0 if there are none. In float64: s^2 exceeds 64 bits from L = 55109 on."""
+    squares: float = (sizes.astype(np.float64) ** 2).sum()
+    return squares / max(int(sizes.sum()), 1)
+
+
 class Clusters(Observer):
     """Per origin and lag: number of clusters by size, their mean size <s^2> / <s>, and the largest."""
 
@@ -64,7 +70,7 @@ class Clusters(Observer):
         first_time, duration = self._persistence.closed
         sizes = [cluster_sizes(self.domain, first_time <= lag) for lag in self._lags.up_to(duration)]
         record("clusters/number", np.array([self._bins.histogram(s) for s in sizes]).reshape(-1, self._bins.number))
-        record("clusters/mean_size", np.array([(s**2).sum() / max(s.sum(), 1) for s in sizes]))
+        record("clusters/mean_size", np.array([mean_size(s) for s in sizes]))
         record("clusters/largest", np.array([s.max(initial=0) for s in sizes]))
 
     def constants(self) -> dict[str, np.ndarray]:

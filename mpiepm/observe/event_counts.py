@@ -9,11 +9,15 @@ from mpiepm.grid.domain import Domain
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.physics.state import Events, State
 
+_MOST = np.uint32(2**32 - 1)
+
 
 @njit
 def _add(first_row: int, row: np.ndarray, column: np.ndarray, counts: np.ndarray) -> None:
     for e in range(row.size):
-        counts[row[e] - first_row, column[e]] += np.uint32(1)
+        i, j = row[e] - first_row, column[e]
+        if counts[i, j] < _MOST:
+            counts[i, j] += np.uint32(1)
 
 
 class EventCounts(Observer):
@@ -21,8 +25,8 @@ class EventCounts(Observer):
 
     name = "event_counts"
     variables = (
-        Variable("origins/event_count", ("origin", "x", "y"), "u4", "1", "events of each site until the next origin",
-                 distributed=True),
+        Variable("origins/event_count", ("origin", "x", "y"), "u4", "1",
+                 "events of each site until the next origin, at most 2^32 - 1", distributed=True),
     )  # fmt: skip
 
     def __init__(self, domain: Domain) -> None:

@@ -37,7 +37,7 @@ class Rules(NamedTuple):
     largest : activation probability at and beyond the threshold
     exponent, square : 1 / (2 T) and sigma_Y^2
     limit, bound : no site with |sigma| <= limit has an activation probability above the bound
-    skip : mean distance between candidates, as 1 / -ln(1 - bound); 0 if every site is one
+    skip : mean distance between candidates, as 1 / -ln(1 - bound); 0 if every site is one, inf if none is
     rest : probability that an active site comes to rest
     strain : plastic strain of an active site in one step
     """
@@ -68,6 +68,8 @@ def rules(model: Ferrero, time_step: float) -> Rules:
 
 
 def _skip(bound: float) -> float:
+    if bound == 0.0:
+        return math.inf
     return 0.0 if bound >= 1.0 else -1.0 / math.log1p(-bound)
 
 
@@ -142,8 +144,8 @@ def switch(
         while True:
             w0, w1, w2, _ = philox(seed, _CANDIDATE, candidate, first_row + i, step, 0)
             candidate += 1
-            gap = math.floor(exponential(w0) * rules.skip)
-            if gap >= columns - 1 - j:
+            gap = exponential(w0) * rules.skip  # may exceed every integer
+            if not gap < columns - 1 - j:
                 break
             j += 1 + int(gap)
             if marks[j] == 0 and uniform(w1) * rules.bound < activation(s[j], rules):

@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass
 class State:
-    """Fields of this rank's rows and the clock.
+    """Fields of this rank's rows and the clock. Who is no engine reads them, and changes them by `Simulation.change` only.
 
     Attributes
     ----------

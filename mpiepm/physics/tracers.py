@@ -20,7 +20,7 @@ _PLACE = int(Stream.TRACER_PLACE)
 def _cell(coordinate: float, length: int) -> tuple[int, float]:
     """Site at or before a coordinate, on a side of `length` sites, and how far behind it the coordinate lies, in [0, 1)."""
     wrapped = coordinate - length * math.floor(coordinate / length)
-    if wrapped >= length or wrapped < 0.0:  # rounded up to the length, which is 0
+    if not 0.0 <= wrapped < length:  # rounded up to the length, which is 0; or no number
         wrapped = 0.0
     site = int(wrapped)
     return site, wrapped - site
@@ -44,9 +44,10 @@ def at_random(seed: int, first: int, length_x: int, length_y: int, position: np.
 @njit
 def on_sites(number: int, first: int, length_x: int, length_y: int, position: np.ndarray) -> None:
     """Positions (n, 2) of tracers first, first + 1, ... of `number`: tracer k on site floor(k N / number), row by row."""
-    for k in range(position.shape[0]):
-        site = (first + k) * (length_x * length_y) // number
-        position[k, 0], position[k, 1] = site // length_y, site % length_y
+    each, rest = (length_x * length_y) // number, (length_x * length_y) % number
+    for k in range(first, first + position.shape[0]):
+        site = k * each + k * rest // number  # k N may exceed 64 bits; k rest is below number ** 2
+        position[k - first, 0], position[k - first, 1] = site // length_y, site % length_y
 
 
 @njit

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
+from mpiepm.core.faults import RunError
 from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.grid.domain import Domain
@@ -132,3 +133,37 @@ def test_conserving_kernel_keeps_the_mean_stress() -> None:
     for _ in simulation.engine.advance(simulation.state, 50.0):
         pass
     assert simulation.domain.sum_power(simulation.state.stress) == pytest.approx(before, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["engine.window=0.5"],
+        ["engine.name=event"],
+        ["engine.name=event", "engine.dynamics=extremal", "model.temperature=0"],
+        ["engine.name=split", "engine.radius=5", "engine.strip=11", "engine.window=0.7"],
+    ],
+)
+def test_changes_of_the_state_are_the_same_on_any_number_of_ranks(overrides: list[str]) -> None:
+    params = parameters((46, 35), *overrides)
+    runs = [Simulation(slabs(params, MPI.COMM_SELF), params), Simulation(slabs(params), params)]
+    events: list[list[np.ndarray]] = [[], []]
+    for run, found in zip(runs, events, strict=True):
+        for k in range(1, 12):
+            found.append(event_list(run, [1.3 * k]))
+            run.change(lambda state: state.stress.__iadd__(0.05))  # type: ignore[misc]
+    alone, together = runs
+    assert [e.tobytes() for e in events[0]] == [e.tobytes() for e in events[1]]
+    assert together.state.events == alone.state.events > 10
+    assert together.state.stress.tobytes() == alone.state.stress[together.domain.rows].tobytes()
+
+
+@pytest.mark.parametrize("overrides", [["engine.name=event"], ["engine.name=split", "engine.radius=5", "engine.strip=11"]])
+def test_a_change_by_other_means_on_one_rank_is_noticed_on_all(overrides: list[str]) -> None:
+    params = parameters((46, 35), *overrides)
+    run = Simulation(slabs(params), params)
+    event_list(run, [1.0])
+    if run.domain.rank == run.domain.size - 1:
+        run.state.stress[1, 2] += 1e-9
+    with pytest.raises(RunError, match="changed without the engine being told"):
+        event_list(run, [2.0])

@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, checksum, crc, hdf5
+from mpiepm.io import checkpoint, checksum, crc, hdf5, rows
 from mpiepm.io.archive import Archive
 from mpiepm.io.dataset import of_array, of_slabs
 from mpiepm.observe.base import Variable
@@ -39,6 +39,7 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
         assert hdf5.PARALLEL or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
     else:
         monkeypatch.setattr(hdf5, "PARALLEL", False)
+        monkeypatch.setattr(rows, "PIECE", 3 * 8 * SHAPE[1])  # three rows
     domain = Domain(SHAPE)
     slabs = [whole(k)[domain.rows] for k in range(3)]
     datasets = {

@@ -49,7 +49,8 @@ PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "small side": (EPMQ, ["lattice.size=[3, 64]"], "lattice.size[0] = 3: must be at least 4"),
     "huge side": (EPMQ, ["lattice.size=[64, 2000000]"], "lattice.size[1] = 2000000: must be at most 1048576"),
     "more than the memory": (EPMQ, ["lattice.size=[1048576, 1048576]"],
-                             "lattice.size = [1048576, 1048576]: needs more than 4.4e+04 GB"),
+                             "lattice.size = [1048576, 1048576], engine.name = 'sweep': the run needs at least 65.97 TB of "
+                             "memory, must be at most"),
     "negative": (EPMQ, ["model.temperature=-1"], "model.temperature = -1: must be at least 0"),
     "nan": (EPMQ, ["model.temperature=nan"], "model.temperature = nan: must be a finite number"),
     "inf": (EPMQ, ["model.threshold=inf"], "model.threshold = inf: must be a finite number"),

@@ -47,7 +47,7 @@ def stand_in(folder: Path, **programs: str) -> str:
 
 
 # A run that ends when there is a file "end" beside its directory, whatever it is told
-DEAF = """
+DEAF = """[ "$1" = run ] || exit 0
 trap "" USR1; while [ "$1" != --out ]; do shift; done
 touch "$2/begun"; until [ -e "$2/../end" ]; do sleep 0.05; done; touch "$2/archive.h5"
 """
@@ -59,9 +59,10 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return bool(mask and int(mask[1], 16) >> (number - 1) & 1)
 
 
+@pytest.mark.timeout(3600)  # it may have to compile
 @pytest.mark.parametrize("begun", [0, 1, 2])
 def test_packed_runs_that_are_told_to_stop(begun: int, environment: dict[str, str], tmp_path: Path) -> None:
-    """None begun, some just starting, or all that there is room for on their way: they are to be resumed, none has failed."""
+    """None begun, as while it compiles; some just starting; or as many as fit: they are to be resumed, none has failed."""
     folders = [tmp_path / str(seed) for seed in (1, 2, 3)]
     for seed, folder in enumerate(folders, 1):
         make_run(folder, seed)
@@ -131,6 +132,25 @@ def test_no_room_for_a_packed_run(ranks: str, environment: dict[str, str], tmp_p
     told, _ = (process := start("packed", environment, tmp_path, f"{tmp_path}/a\n", RANKS=ranks)).communicate(timeout=CAP)
     assert (process.returncode, told) == (2, f"RANKS={ranks}: must be at least 1 and at most 2, the tasks of this job\n")
     assert not (tmp_path / "a").exists()
+
+
+def test_packed_runs_are_compiled_for_before_they_start(environment: dict[str, str], tmp_path: Path) -> None:
+    """Once, for those that are still to be done and whose parameters are there."""
+    for name in ("a", "b", "done"):
+        make_run(tmp_path / name, 1)
+    (tmp_path / "done" / "archive.h5").touch()
+    (tmp_path / "other.toml").touch()
+    log = tmp_path / "log"
+    program = f'echo "$@" >> {log}; {DEAF}'
+    lines = f"{tmp_path}/a\n\n{tmp_path}/done\n{tmp_path}/new\t{tmp_path}/other.toml\n{tmp_path}/lost\n{tmp_path}/b"
+    (tmp_path / "end").touch()
+    process = start("packed", environment, tmp_path, lines, MPIEPM_BIN=stand_in(tmp_path / "bin", mpiepm=program))
+    told, _ = process.communicate(timeout=CAP)
+    assert process.returncode == 0, told
+    first, *others = log.read_text().splitlines()
+    assert first == f"compile {tmp_path}/a/params.toml {tmp_path}/other.toml {tmp_path}/b/params.toml"
+    assert len(others) == 4
+    assert all(line.startswith("run ") for line in others)
 
 
 @pytest.mark.parametrize("script", ["run", "array", "packed"])
