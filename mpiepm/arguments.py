@@ -87,8 +87,8 @@ def parser() -> argparse.ArgumentParser:
 
     analyse = commands.add_parser(
         "analyse", help="relaxation times, chi4 peak, yield rate, correlation length",
-        description="What finished runs measured, averaged over origins and over the seeds of each state point, with errors "
-        "that account for the correlation of origins.",
+        description="What runs measured, unfinished ones so far, averaged over origins and over the seeds of each state point, "
+        "with errors that account for the correlation of origins.",
     )  # fmt: skip
     analyse.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="runs of any state points and seeds")
     analyse.add_argument("--save", type=_path, action="append", default=[], metavar="FILE",
@@ -135,6 +135,16 @@ def parser() -> argparse.ArgumentParser:
         "if there are any.",
     )  # fmt: skip
     verify.add_argument("folders", type=_path, nargs="+", metavar="DIR", help="run directories")
+
+    doctor = commands.add_parser(
+        "doctor", help="can this machine do what a run needs? A line for each check, with a remedy",
+        description="Starts ranks, lets them write a file together, tries locks, fsync, the cache of compiled functions and "
+        "Slurm. Exit code 1 if a check has failed.",
+    )  # fmt: skip
+    doctor.add_argument("folder", type=_path, nargs="?", default=Path(), metavar="DIR",
+                        help="where runs are to be written (default: here)")  # fmt: skip
+    doctor.add_argument("--launcher", default="mpirun", help='what starts ranks (default: mpirun), as "srun --mpi=pmix"')
+    doctor.add_argument("--ranks", type=int, default=2, help="how many are tried (default: 2)")
 
     info = commands.add_parser("info", help="versions, MPI, HDF5; or what a run directory holds")
     info.add_argument("folder", type=_path, nargs="?", metavar="DIR")

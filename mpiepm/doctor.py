@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from mpiepm.core.cores import available_cores
 
+_NO_JOBS = "no jobs can be submitted: try again later, or ask your administrators"
 TIMEOUT = 60.0  # seconds for the ranks, and for an answer of Slurm
 Verdict = Literal["ok", "warning", "failed"]
 
@@ -165,8 +166,8 @@ def check_slurm() -> Finding:
     except OSError:
         return Finding("ok", f"Slurm: none on {platform.node()}; campaigns run here by `mpiepm campaign run`")
     except subprocess.TimeoutExpired:
-        return Finding("failed", f"Slurm: no answer within {TIMEOUT:.0f} s", "try again later, or ask your administrators")
+        return Finding("warning", f"Slurm: no answer within {TIMEOUT:.0f} s", _NO_JOBS)
     if asked.returncode:
         told = (asked.stderr.strip().splitlines() or ["nothing said"])[-1]
-        return Finding("failed", f"Slurm does not answer: {told}", "try again later, or ask your administrators")
+        return Finding("warning", f"Slurm does not answer: {told}", _NO_JOBS)
     return Finding("ok", f"Slurm answers ({done.stdout.strip()})")

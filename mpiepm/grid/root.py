@@ -30,13 +30,15 @@ def root_at_work(comm: MPI.Intracomm) -> Iterator[None]:
             alive.got_on()
 
 
-def on_root(comm: MPI.Intracomm, work: Callable[[], _Result]) -> _Result:
-    """What `work` gives on rank 0, on all ranks, which get on whenever it does. Collective.
+def on_root(comm: MPI.Intracomm | None, work: Callable[[], _Result]) -> _Result:
+    """What `work` gives on rank 0, on all ranks, which get on whenever it does. Collective; without ranks just what it gives.
 
     Raises
     ------
     ParameterError, RunError : on all ranks, if it raises them; anything else only on rank 0, which must end the others
     """
+    if comm is None:
+        return work()
     outcome: tuple[_Result] | ParameterError | RunError | None = None
     with root_at_work(comm):
         if comm.rank == 0:

@@ -243,8 +243,8 @@ _held: dict[Path, Lock] = {}
 
 
 @contextmanager
-def held(folder: Path, comm: MPI.Intracomm = MPI.COMM_SELF) -> Iterator[Lock | None]:
-    """Hold the lock of `folder`, which must exist, on the first rank of `comm`. Collective on entering.
+def held(folder: Path, comm: MPI.Intracomm | None = None) -> Iterator[Lock | None]:
+    """Hold the lock of `folder`, which must exist, on the first rank of `comm`, or in this process. Collective on entering.
 
     A process that holds it already gets the same again, and keeps it.
 
