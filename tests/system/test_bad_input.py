@@ -1,5 +1,6 @@
 """Wrong parameter files, command lines, archives and directories: one clear line, exit code 2, and no file changed."""
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -29,7 +30,7 @@ duration = 10
 size = [16, 16]
 """
 RANDOM = FERRERO.replace(b"temperature = 0.1", b"activation = 'random'")
-NOBODY = 65534
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 
 PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "no model": (b"", [], "model: required, but not given"),
@@ -317,18 +318,20 @@ def test_every_fault_has_its_line(place: Path, capsys: pytest.CaptureFixture[str
 
 
 @contextmanager
-def as_nobody() -> Iterator[None]:
-    """As a user whom permissions bind: they do not bind root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
+def bound_by_permissions() -> Iterator[None]:
+    """Without the capabilities that let root pass over permissions (capabilities(7)); others have none to lose."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then the same of capabilities above 31
+    assert libc.capget(header, sets) == 0, os.strerror(ctypes.get_errno())
+    effective = sets[0]
+    sets[0] = effective & ~(CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH)
+    assert libc.capset(header, sets) == 0, os.strerror(ctypes.get_errno())
     try:
         yield
     finally:
-        os.seteuid(0)
-        os.setegid(0)
+        sets[0] = effective
+        assert libc.capset(header, sets) == 0, os.strerror(ctypes.get_errno())
 
 
 @pytest.mark.parametrize(
@@ -348,26 +351,24 @@ def as_nobody() -> Iterator[None]:
     ],
 )
 def test_no_permission(
-    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     closed: str, arguments: str, expected: str,
 ) -> None:  # fmt: skip
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for source in ("epmq", "epmq.toml", "text"):
-            (shutil.copytree if (place / source).is_dir() else shutil.copy)(place / source, folder / source)
-        shutil.copytree(place / "epmq", folder / "sealed" / "epmq")
-        path = folder / closed
-        before = listing(folder)
-        modes = {p: p.stat().st_mode for p in (folder, folder / "epmq", path)}
-        folder.chmod(0o555)
-        (folder / "epmq").chmod(0o555)
-        path.chmod(0o555 if closed in (".", "epmq") else 0)
-        monkeypatch.chdir(folder)
-        with as_nobody():
-            assert expected in refused(capsys, arguments.split())
-        for p, mode in modes.items():
-            p.chmod(mode)
-        assert listing(folder) == before
+    for source in ("epmq", "epmq.toml", "text"):
+        (shutil.copytree if (place / source).is_dir() else shutil.copy)(place / source, tmp_path / source)
+    shutil.copytree(place / "epmq", tmp_path / "sealed" / "epmq")
+    path = tmp_path / closed
+    before = listing(tmp_path)
+    modes = {p: p.stat().st_mode for p in (tmp_path, tmp_path / "epmq", path)}
+    tmp_path.chmod(0o555)
+    (tmp_path / "epmq").chmod(0o555)
+    path.chmod(0o555 if closed in (".", "epmq") else 0)
+    monkeypatch.chdir(tmp_path)
+    with bound_by_permissions():
+        assert expected in refused(capsys, arguments.split())
+    for p, mode in modes.items():
+        p.chmod(mode)
+    assert listing(tmp_path) == before
 
 
 @pytest.mark.parametrize(
