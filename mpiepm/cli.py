@@ -107,6 +107,7 @@ def _let_readers_leave() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Entry point; never returns. An exception that nobody caught on one rank ends all ranks."""
     began = time.time()
+    launch.settle_home(os.environ)
     _let_readers_leave()
     fault: ParameterError | None = None
     try:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mpiepm.core.amounts import number_of
 from mpiepm.core.cores import available_cores
 
 _NO_JOBS = "no jobs can be submitted: try again later, or ask your administrators"
@@ -77,7 +78,7 @@ def check_ranks(folder: Path, launcher: str, ranks: int) -> Iterator[Finding]:
         return
     yield ranks_found(answers, ranks, shown)
     if answers[0]["ranks"] == ranks:
-        yield cores_found(answers[0], ranks)
+        yield cores_found(answers[0])
         yield writing_found(answers[0], folder)
 
 
@@ -90,10 +91,11 @@ def ranks_found(answers: list[dict[str, Any]], ranks: int, shown: str) -> Findin
             "start them by the mpirun of that library, or by srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
         )  # fmt: skip
     where = f"on {len(set(first['hosts']))} hosts" if len(set(first["hosts"])) > 1 else f"on {first['hosts'][0]}"
-    return Finding("ok", f"{shown}: {ranks} ranks {where} see each other ({first['library']})")
+    together = " see each other" if ranks > 1 else ""
+    return Finding("ok", f"{shown}: {number_of(ranks, 'rank')} {where}{together} ({first['library']})")
 
 
-def cores_found(answer: dict[str, Any], ranks: int) -> Finding:
+def cores_found(answer: dict[str, Any]) -> Finding:
     """Do the ranks of a host share cores that they need not share?"""
     by_host: dict[str, list[frozenset[int]]] = {}
     for host, cores in zip(answer["hosts"], answer["cores"], strict=True):
@@ -104,7 +106,7 @@ def cores_found(answer: dict[str, Any], ranks: int) -> Finding:
                 "warning", f"cores: {len(bound)} ranks on {host} share {len(frozenset().union(*bound))}",
                 f"ask for as many cores as ranks (this process may use {available_cores()}), and mpirun for --bind-to core",
             )  # fmt: skip
-    return Finding("ok", f"cores: {ranks} ranks have one each at least")
+    return Finding("ok", "cores: every rank has one at least")
 
 
 def writing_found(answer: dict[str, Any], folder: Path) -> Finding:

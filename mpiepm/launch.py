@@ -1,7 +1,11 @@
-"""Was the program started by a launcher that its MPI does not understand? Then every process takes itself for the only one."""
+"""How the program was started: by a launcher that its MPI understands, by a user who has a home.
+
+If MPI does not understand the launcher, every process takes itself for the only one.
+"""
 
 import os
-from collections.abc import Mapping
+import pwd
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from mpiepm.core.params import ParameterError
@@ -26,6 +30,18 @@ def tasks(environment: Mapping[str, str], parent: str) -> tuple[int, int]:
             own = environment.get(rank, "")
             return int(count), int(own) if own.isdecimal() else 0
     return 1, 0
+
+
+def settle_home(environment: MutableMapping[str, str]) -> None:
+    """Set HOME if it is missing or empty: as the system knows this user, or to a folder that is not there.
+
+    Open MPI 4 crashes where the user is unknown and HOME is not set; an empty one would be taken for "/".
+    """
+    if not environment.get("HOME"):
+        try:
+            environment["HOME"] = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            environment["HOME"] = "/nonexistent"
 
 
 def parent_process() -> str:

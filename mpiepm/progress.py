@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mpiepm.core.alive import signs
-from mpiepm.core.amounts import in_time
+from mpiepm.core.amounts import in_time, number_of
 from mpiepm.io.disk import numbers
 
 RENEWAL = 1.0          # seconds between renewals of the line on a terminal
@@ -118,7 +118,7 @@ class Progress:
 
     def unfinished(self, reason: str, events: int) -> None:
         """The run ends before its end."""
-        self.say(f"unfinished: {reason}; {events} events so far")
+        self.say(f"unfinished: {reason}; {number_of(events, 'event')} so far")
         if self._active:
             self._clear()
             print(f"mpiepm: unfinished, checkpoint written: {reason}; continue with --resume", file=sys.stderr, flush=True)

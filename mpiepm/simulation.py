@@ -12,6 +12,7 @@ import numpy as np
 
 from mpiepm import assembly, guard
 from mpiepm.core import alive, trajectory
+from mpiepm.core.amounts import number_of
 from mpiepm.core.limits import Limits
 from mpiepm.core.params import AnyParameters, FerreroParameters, parse
 from mpiepm.core.schedule import LogSpaced, due
@@ -274,8 +275,8 @@ def run(
             progress.phase("reading the archive")
             _reopen(simulation, archive, folder, header)
         history.append(stretch(domain.comm))
-        shape, events = domain.shape, simulation.state.events
-        progress.say(f"start: lattice {shape[0]} x {shape[1]}, {domain.size} ranks, {events} events so far")
+        shape, events = domain.shape, number_of(simulation.state.events, "event")
+        progress.say(f"start: lattice {shape[0]} x {shape[1]}, {number_of(domain.size, 'rank')}, {events} so far")
         _advise(domain.size, params, progress)
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
@@ -311,7 +312,7 @@ def run(
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
         progress.phase("writing the archive")
         _finish(simulation, archive, folder, history)
-        progress.say(f"finished: {simulation.state.events} events since the start, equilibration included")
+        progress.say(f"finished: {number_of(simulation.state.events, 'event')} since the start, equilibration included")
         for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
             progress.warn(warning)
     return True

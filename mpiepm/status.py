@@ -9,7 +9,7 @@ guessed: sweeps or events that they need, over the present speed (`_EVENTS_PER_O
 import time
 from typing import TYPE_CHECKING
 
-from mpiepm.core.amounts import in_time
+from mpiepm.core.amounts import in_time, number_of
 from mpiepm.core.params import FerreroParameters
 from mpiepm.core.units import units
 from mpiepm.observe.base import EQUILIBRATION
@@ -45,7 +45,7 @@ class Status:
             left += self._origins(sweeps, events)
         rate = (state.events - self._first_events) / max(now - self._start, 1e-9)
         remaining = f"about {in_time(max(left, 0.0))} left" if left is not None else "time left not known yet"
-        return f"{self._where()}, {state.events} events since the start, {rate:.3g} events/s, {remaining}"
+        return f"{self._where()}, {number_of(state.events, 'event')} since the start, {rate:.3g} events/s, {remaining}"
 
     def _where(self) -> str:
         simulation, state = self._simulation, self._simulation.state

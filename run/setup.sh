@@ -2,13 +2,14 @@
 # Set mpiepm up in .venv beside this folder:   run/setup.sh [--test]
 #
 # Where MPI, HDF5 and FFTW come from (the first that fits; MPIEPM_STACK=cluster|debian|pypi decides it for you):
-#   cluster  mpicc is on the path and HDF5_ROOT (or HDF5_DIR, HDF5_HOME) is set, as by `module load`: those are used
+#   cluster  mpicc is on the path and HDF5_ROOT (or HDF5_DIR, HDF5_HOME, EBROOTHDF5) is set, as by `module load`: those are used;
+#            if that HDF5 is serial, h5py comes from PyPI (rank 0 then writes the files)
 #   debian   the distribution's OpenMPI, parallel HDF5 and FFTW; installed with apt-get when run as root
 #   pypi     neither: MPICH and FFTW from PyPI wheels, serial HDF5 (rank 0 then writes the files, row by row)
 #
 # Idempotent: a second run sees its own stamp and returns at once. A folder that was moved or copied, or whose Python is gone, is
 # set up anew. Built wheels are kept in
-# ${XDG_CACHE_HOME:-~/.cache}/mpiepm/wheels, so a fresh clone on the same machine is set up in seconds too.
+# ${XDG_CACHE_HOME:-~/.cache}/mpiepm/wheels, so a fresh clone on the same machine is set up in seconds too; without a home, in .venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=$PWD/.venv
@@ -17,7 +18,8 @@ requirements=(-r run/requirements.txt)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
-hdf5_root=${HDF5_ROOT:-${HDF5_DIR:-${HDF5_HOME:-}}}
+hdf5_root=${HDF5_ROOT:-${HDF5_DIR:-${HDF5_HOME:-${EBROOTHDF5:-}}}}
+hdf5_is_parallel() { grep -qsE '^#define H5_HAVE_PARALLEL\b' "$hdf5_root"/include/H5pubconf*.h; }
 
 stamp=$venv/.mpiepm-setup
 # A virtual environment names its place in its programs, and the Python it was made with.
@@ -55,6 +57,9 @@ if [ -z "$stack" ]; then
     else stack=pypi; fi
 fi
 say "MPI, HDF5 and FFTW: $stack"
+if [ "$stack" = pypi ] && command -v mpicc >/dev/null; then
+    say "$(command -v mpicc) is not used: no HDF5 is loaded (HDF5_ROOT); MPIEPM_STACK=cluster run/setup.sh would use it"
+fi
 python=$(python_of_this_machine)
 [ -n "$python" ] || fail "no Python 3.11 ... 3.14 with venv found (on Debian: python3-venv; or set PYTHON=/path/to/python3)"
 
@@ -69,11 +74,13 @@ pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
 pip install -r run/requirements-build.txt
 
 tag=$("$venv/bin/python" -c 'import platform, sys; print(f"{sys.implementation.cache_tag}-{platform.machine()}")')
+kept=${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/mpiepm/wheels
+{ mkdir -p "$kept" && [ -w "$kept" ]; } 2>/dev/null || kept=$venv/wheels
 build() {  # build NAME from its source into the wheel cache, once for each combination of Python and libraries
     local name=$1 libraries=$2
     local requirement wheels
     requirement=$(grep "^$name==" run/requirements.txt)
-    wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mpiepm/wheels/$tag-$(printf %s "$stack $libraries" | sha256sum | cut -c1-12)
+    wheels=$kept/$tag-$(printf %s "$stack $libraries" | sha256sum | cut -c1-12)
     mkdir -p "$wheels"
     if ! pip install --no-index --no-deps --find-links "$wheels" "$requirement" 2>/dev/null; then
         say "building $requirement (once; a few minutes at most)"
@@ -92,7 +99,13 @@ debian)
 cluster)
     # The wheel of mpi4py finds most MPI libraries; one it cannot load is compiled for.
     "$venv/bin/python" -c 'from mpi4py import MPI' 2>/dev/null || MPICC=mpicc pip install --force-reinstall --no-deps --no-binary mpi4py "$(grep '^mpi4py==' run/requirements.txt)"
-    CC=mpicc HDF5_MPI=ON HDF5_DIR=$hdf5_root build h5py "$hdf5_root $(command -v mpicc)"
+    if hdf5_is_parallel; then
+        CC=mpicc HDF5_MPI=ON HDF5_DIR=$hdf5_root build h5py "$hdf5_root $(command -v mpicc)"
+    else
+        say "${hdf5_root:+$hdf5_root is }no parallel HDF5: rank 0 will write the files of all ranks, which is slower for large lattices;" \
+            "to change that, load the module of a parallel one and run this again"
+        pip install --force-reinstall --no-deps "$(grep '^h5py==' run/requirements.txt)"
+    fi
     build mpi4py-fft "${FFTW_ROOT:-system} $(command -v mpicc)" ;;
 pypi)
     say "no parallel HDF5 on PyPI: rank 0 will write the files of all ranks, which is slower for large lattices"

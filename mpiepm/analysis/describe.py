@@ -8,7 +8,7 @@ from typing import Any
 
 from mpiepm.analysis import words
 from mpiepm.analysis.read import read
-from mpiepm.core.amounts import in_time
+from mpiepm.core.amounts import in_time, number_of
 from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
 from mpiepm.core.units import units
 from mpiepm.io import archive, checkpoint, lock, rundir
@@ -97,7 +97,7 @@ def _how_far(parts: dict[str, Any], params: AnyParameters | None) -> str:
     if isinstance(params, FerreroParameters):
         total = params.run.equilibrate.time + params.run.duration
         return f"{'equilibrating' if origin < 0 else 'stationary'}, t = {time:.6g} of {total:.6g} tau"
-    where = "equilibrating" if origin < 0 else f"{origin} origins done"
+    where = "equilibrating" if origin < 0 else f"{number_of(origin, 'origin')} done"
     if params and origin >= 0:
         where = f"{origin} of {params.run.origins + params.run.overlap - 1} origins done"
     return f"{where}, t = {time:.6g} {units(params).time if params else 'sweeps'}"
@@ -116,7 +116,7 @@ def _costs(folder: Path, history: list[dict[str, Any]]) -> Iterator[tuple[str, s
 def _stretches(history: list[dict[str, Any]]) -> Iterator[str]:
     for stretch in history:
         yield (
-            f"  {stretch['started']}  {stretch['ranks']} ranks on {', '.join(stretch['hosts'])}, "
+            f"  {stretch['started']}  {number_of(stretch['ranks'], 'rank')} on {', '.join(stretch['hosts'])}, "
             f"{stretch['wall_time']:.1f} s, mpiepm {stretch['mpiepm']} ({stretch['git']}), {stretch['mpi']}, "
             f"HDF5 {stretch['hdf5']}"
         )

@@ -12,6 +12,7 @@ from mpiepm.analysis import estimators, words
 from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.labels import add
+from mpiepm.core.amounts import number_of
 
 # units as in `core.units.Units.of`; a length is in units of the lattice constant, "site", a number of sites in "sites"
 _NUMBERS: dict[str, tuple[str, str, Callable[[Ensemble], Estimate]]] = {  # name: needs, units, estimator
@@ -77,9 +78,10 @@ class OriginsPoint:
             ("events per second", f"{total / seconds:.3g}" if seconds else "-"),
         ]
         rows += [("snapshots", line) for line in dict.fromkeys(line for run in e.runs for line in words.snapshots(run))]
-        ranks = "/".join(str(n) for n in sorted({run.history[-1]["ranks"] for run in e.runs}))
-        origins = e.unfinished or f"{e.origins} origins"
-        return words.block(f"{_where(e)}: {e.name}, {origins}, {ranks} ranks, {seconds:.1f} s", rows)
+        *others, most = sorted({run.history[-1]["ranks"] for run in e.runs})
+        ranks = "/".join([*map(str, others), number_of(most, "rank")])
+        origins = e.unfinished or number_of(e.origins, "origin")
+        return words.block(f"{_where(e)}: {e.name}, {origins}, {ranks}, {seconds:.1f} s", rows)
 
     def scalars(self) -> xarray.Dataset:
         """What needs no curve: the numbers, and the cut-offs of avalanches by their criterion."""

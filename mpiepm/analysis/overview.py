@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mpiepm.analysis import estimators
 from mpiepm.analysis.ensembles import ensembles
 from mpiepm.analysis.read import field
+from mpiepm.core.amounts import number_of
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"  # told apart by everyone (Okabe and Ito)
 
@@ -26,7 +27,7 @@ def overview(folder: Path, path: Path) -> None:
     mpl.rcParams["font.size"] = 9
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     (top_left, top_right), (bottom_left, bottom_right) = figure.subplots(2, 2)
-    figure.suptitle(f"{run.name}, {run.unfinished or f'{len(every)} origins'}")
+    figure.suptitle(f"{run.name}, {run.unfinished or number_of(len(every), 'origin')}")
 
     top_left.semilogx(run.lag, run.persistence.T, color=_BLUE, alpha=0.25, lw=0.7)
     top_left.semilogx(run.lag, run.persistence.mean(axis=0), color=_BLUE, lw=2)

@@ -13,6 +13,7 @@ from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.labels import add
 from mpiepm.analysis.motion import DIFFUSION_UNITS, Motion, motion
 from mpiepm.analysis.read import Run, read
+from mpiepm.core.amounts import number_of
 from mpiepm.core.params import FerreroParameters, ParameterError
 
 _BLOCKS = 20  # of a run: long enough to be independent, many enough for an error
@@ -86,7 +87,7 @@ class StationaryPoint:
         state = f"T = {model['temperature']:g}" if model["activation"] == "thermal" else f"random, a = {model['activity']:g}"
         ranks, seconds = run.history[-1]["ranks"], run.seconds
         done = f"unfinished: {run.done}, " if run.done else ""
-        title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {done}{ranks} ranks, {seconds:.1f} s"
+        title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {done}{number_of(ranks, 'rank')}, {seconds:.1f} s"
         rows = [("unfinished", words.UNFINISHED)] if run.done else []
         rows += [(label, f"{numbers[f'mean_{name}']}{unit}") for name, (label, unit, _) in _MEANS.items()]
         rows.append(("events", words.events(run.events, self._counted())))

@@ -9,6 +9,7 @@ from mpiepm.analysis import estimators
 from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import FEWEST, WELL_SAMPLED, Estimate, in_words, known
 from mpiepm.analysis.read import Run
+from mpiepm.core.amounts import number_of
 from mpiepm.core.params import from_values
 from mpiepm.core.units import units
 from mpiepm.observe.snapshots import not_reached
@@ -82,7 +83,7 @@ def autocorrelation(tau: Estimate, origins: int) -> str:
     if math.isnan(float(tau.error)):
         return "not known, as the error of tau_alpha is not"
     wanted = math.ceil(WELL_SAMPLED * float(tau.correlation))
-    bound = f"errors are lower bounds: {origins} origins, at least {wanted} wanted"
+    bound = f"errors are lower bounds: {number_of(origins, 'origin')}, at least {wanted} wanted"
     if origins < FEWEST:
         return f"not known from fewer than {FEWEST} origins; {bound}"
     time = f"{float(tau.correlation):.1f} origins"

@@ -10,6 +10,7 @@ from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine
 from mpiepm.campaign.status import State, Status
+from mpiepm.core.amounts import number_of
 from mpiepm.core.exits import FAILED, FINISHED, UNFINISHED
 from mpiepm.core.faults import RunError
 from mpiepm.core.params import AnyParameters, ParameterError
@@ -77,9 +78,9 @@ def _survey(campaign: Campaign) -> dict[str, Status]:
 
 
 def _summary(campaign: Campaign, statuses: dict[str, Status]) -> str:
-    told = f"{len(campaign.points)} runs in {campaign.out}: {status.count(statuses.values())}"
+    told = f"{number_of(len(campaign.points), 'run')} in {campaign.out}: {status.count(statuses.values())}"
     if campaign.strays:
-        told += f"\n{len(campaign.strays)} other runs there that the file does not name, as {campaign.strays[0]}"
+        told += f"\n{number_of(len(campaign.strays), 'other run')} there that the file does not name, as {campaign.strays[0]}"
     return told
 
 
@@ -105,7 +106,7 @@ def _todo(campaign: Campaign, *, failed: bool) -> list[Point]:
 def _work(campaign: Campaign, todo: list[Point], cores: int) -> int:
     from mpiepm.campaign.display import show
 
-    print(f"{len(campaign.points)} runs, {len(todo)} to do", flush=True)
+    print(f"{number_of(len(campaign.points), 'run')}, {len(todo)} to do", flush=True)
     if todo:
         show(todo, costs(campaign, machine.known()), cores)
     statuses = {point.name: status.of(point) for point in campaign.points}
@@ -131,7 +132,7 @@ def _hand_in(campaign: Campaign, todo: Sequence[Point]) -> int:
     ParameterError : if it has accepted none
     RunError : if only some
     """
-    print(f"{len(campaign.points)} runs, {len(todo)} to submit", flush=True)
+    print(f"{number_of(len(campaign.points), 'run')}, {len(todo)} to submit", flush=True)
     if not todo:
         return FINISHED
     predicted = costs(campaign, _machine(campaign.site))

@@ -15,6 +15,7 @@ from mpiepm.campaign import failures, queue
 from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.site import Site
+from mpiepm.core.amounts import number_of
 from mpiepm.core.params import ParameterError
 from mpiepm.io import rundir
 
@@ -102,10 +103,11 @@ def _request(campaign: Campaign, point: Point, cost: Cost, site: Site) -> Reques
     cores = packing.cores if packed and packing else -(-needs.ranks // needs.nodes)
     if site.cores_per_node and cores > site.cores_per_node:
         what = f"packing.cores = {cores}" if packed else f"resources.ranks = {needs.ranks}, nodes = {needs.nodes}"
-        raise ParameterError(f"{point.name}: {what}: a node of {site.name} has {site.cores_per_node} cores")
+        raise ParameterError(f"{point.name}: {what}: a node of {site.name} has {number_of(site.cores_per_node, 'core')}")
     if site.memory_per_node and memory > needs.nodes * site.memory_per_node * 1e9:
         raise ParameterError(
-            f"{point.name}: {memory / 1e9:.3g} GB on {needs.nodes} nodes: a node of {site.name} has {site.memory_per_node:g} GB"
+            f"{point.name}: {memory / 1e9:.3g} GB on {number_of(needs.nodes, 'node')}: "
+            f"a node of {site.name} has {site.memory_per_node:g} GB"
         )
     rounded = 256 * math.ceil(memory / 256e6)  # so that points of nearly the same need share an array
     return Request(needs.ranks, needs.nodes, max(1, -(-int(needs.walltime) // 60)), rounded, packed)

@@ -6,7 +6,7 @@ from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
 from mpiepm.campaign.submit import Batch
-from mpiepm.core.amounts import in_bytes, in_time
+from mpiepm.core.amounts import in_bytes, in_time, number_of
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "<") -> str:
@@ -51,15 +51,16 @@ def demand(campaign: Campaign, todo: Sequence[Point], predicted: dict[str, Cost]
         return f"to do: nothing; all archives {in_bytes(kept, 3)}"
     largest = max(predicted[point.name].disk for point in todo)
     return (
-        f"to do: {len(todo)} runs, {hours:.4g} core-hours; "
+        f"to do: {number_of(len(todo), 'run')}, {hours:.4g} core-hours; "
         f"all archives {in_bytes(kept, 3)}, a run up to {in_bytes(largest, 3)} at work\n"
-        f"under Slurm: {sum(batch.jobs for batch in wanted)} jobs in {len(wanted)} calls of sbatch, "
-        f"the largest on {max(batch.cores for batch in wanted)} cores"
+        f"under Slurm: {number_of(sum(batch.jobs for batch in wanted), 'job')} in {number_of(len(wanted), 'call')} of sbatch, "
+        f"the largest on {number_of(max(batch.cores for batch in wanted), 'core')}"
     )
 
 
 def request(batch: Batch) -> str:
     """What a call of sbatch asks for."""
     asked = batch.request
-    shape = f"{batch.cores} cores on {asked.nodes} node{'s' * (asked.nodes > 1)}, {in_time(60.0 * asked.walltime)} at a time"
-    return f"{len(batch.points)} runs packed on {shape}" if asked.packed else f"{len(batch.points)} runs, each on {shape}"
+    shape = f"{number_of(batch.cores, 'core')} on {number_of(asked.nodes, 'node')}, {in_time(60.0 * asked.walltime)} at a time"
+    runs = number_of(len(batch.points), "run")
+    return f"{runs} packed on {shape}" if asked.packed else f"{runs}, each on {shape}"

@@ -1,4 +1,4 @@
-"""Sizes and times as people read them."""
+"""Sizes, times and counts as people read them."""
 
 import math
 
@@ -7,6 +7,11 @@ def in_bytes(number: float, digits: int = 4) -> str:
     """A number of bytes: 82.13 kB."""
     power = min(int(math.log10(max(number, 1)) / 3), 4)
     return f"{number / 1000**power:.{digits}g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def number_of(number: int, noun: str) -> str:
+    """A number of things: 1 rank, 4 ranks."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def in_time(seconds: float) -> str:

@@ -481,7 +481,7 @@ def test_what_does_not_fit_a_site_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, much, memory_per_node=32.0) == (
         "L=32/T=0.02/seed=1: packing.cores = 3: 3 runs side by side need 60.7 GB: a node of this cluster has 32 GB"
     )
-    assert "20 GB on 1 nodes: a node of this cluster has 16 GB" in refused(tmp_path, much, memory_per_node=16.0)
+    assert "20 GB on 1 node: a node of this cluster has 16 GB" in refused(tmp_path, much, memory_per_node=16.0)
     short = FILE.replace('"= L / 64"', '"1m"')
     for warning in (60, 180):
         told = refused(tmp_path, short, warning=warning)

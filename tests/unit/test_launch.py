@@ -1,4 +1,7 @@
-"""What tells how many processes were started together."""
+"""What tells how many processes were started together, and where the home of the user is."""
+
+import os
+import pwd
 
 import pytest
 
@@ -28,3 +31,14 @@ def test_how_many_tasks_were_started(environment: dict[str, str], parent: str, s
     if started > 1:
         with pytest.raises(ParameterError, match="^$" if own else "tasks were started"):
             launch.check(1, environment, "MPI", parent)
+
+
+def test_a_user_has_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ({}, {"HOME": ""}, {"HOME": "/elsewhere"}):
+        environment: dict[str, str] = dict(given)
+        launch.settle_home(environment)
+        assert environment["HOME"] == (given.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    unknown: dict[str, str] = {}
+    launch.settle_home(unknown)
+    assert unknown["HOME"] == "/nonexistent"

@@ -13,7 +13,7 @@ FLOORS = [
 ROOMS = {
     "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "status": "simulation", "warmup": "simulation",
     "guard": "simulation", "watchdog": "simulation", "launch": "cli", "doctor": "cli", "doctor_ranks": "cli",
-    "arguments": "cli", "__main__": "cli", "__init__": "core",
+    "commands": "cli", "arguments": "cli", "__main__": "cli", "__init__": "core",
 }
 KNOW_MPI = {"grid", "io", "cli", "warmup", "doctor_ranks"}
 THEORY_IMPORTS = {"core", "theory"}
