@@ -85,6 +85,12 @@ class Domain:
         cut = self.shares(items)
         return slice(int(cut[self.rank]), int(cut[self.rank + 1]))
 
+    def stacked(self, rows: int) -> np.ndarray:
+        """Boundaries (P + 1,) of what the ranks hold one after the other, `rows` of it on this one. Collective."""
+        counts = np.empty(self.size, np.int64)
+        self.comm.Allgather(np.array([rows], np.int64), counts)
+        return np.concatenate([[0], np.cumsum(counts)])
+
     def sharers(self, items: int, item: np.ndarray) -> np.ndarray:
         """Rank in whose share each of the given items lies: int64, the like of `item`."""
         return np.searchsorted(self.shares(items), item, side="right") - 1
@@ -140,10 +146,9 @@ class Domain:
         """Rows of float64 (n, k) of all ranks, one rank after the other, on every rank. Collective."""
         if self.size == 1:
             return rows
-        counts = np.empty(self.size, np.int64)
-        self.comm.Allgather(np.array([rows.size], np.int64), counts)
-        everything = np.empty((int(counts.sum()) // rows.shape[1], rows.shape[1]))
-        self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, counts, MPI.DOUBLE])
+        boundaries, width = self.stacked(len(rows)), rows.shape[1]
+        everything = np.empty((int(boundaries[-1]), width))
+        self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, np.diff(boundaries) * width, MPI.DOUBLE])
         return everything
 
     def minimum(self, value: float) -> float:
