@@ -1,12 +1,15 @@
 """The lattice cut into slabs of whole rows, one slab a rank, and the sums that do not depend on the cut."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
 from mpiepm.core.jit import njit
 from mpiepm.grid.communicator import Communicator
+
+_Value = TypeVar("_Value")
 
 ALONE = MPI.COMM_SELF  # of a process that works by itself, whatever the others do
 
@@ -150,6 +153,13 @@ class Domain:
         everything = np.empty((int(boundaries[-1]), width))
         self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, np.diff(boundaries) * width, MPI.DOUBLE])
         return everything
+
+    def fold(self, value: _Value, join: Callable[[_Value, _Value], _Value]) -> _Value:
+        """join(join(v0, v1), join(v2, v3)) ... of the values of all ranks, in their order, on all of them. Collective.
+
+        `join` must be associative, need not be commutative. A rank receives at most log2 P values, and the result.
+        """
+        return value if self.size == 1 else self.comm.allreduce(value, join)
 
     def minimum(self, value: float) -> float:
         """Smallest `value` of all ranks. Collective."""
