@@ -1,8 +1,8 @@
 """Clusters of mobile sites: sets of nearest neighbours with p_i(t) = 0, on the periodic lattice.
 
-Every rank labels its own rows (scipy). A cluster that touches neither the first nor the last of them is whole, and only counted.
-Neighbouring slabs are joined in pairs, and then the pairs, and so on: what travels is the clusters of two rows, and how many
-whole ones there are of each size.
+Every rank labels its own rows (scipy). A cluster that touches neither the first nor the last of them is whole, and is only
+counted. Neighbouring slabs are joined in pairs, and then the pairs, and so on: what travels is the clusters of two rows, and
+how many whole ones there are of each size.
 """
 
 from collections import Counter
