@@ -45,6 +45,8 @@ class AutoEngine:
     reason : the costs that led to it, for people; empty before the choice
     """
 
+    lists = SplitEngine.lists
+
     def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
         self.domain, self._params, self._state = domain, params, state
         self.choice = "split" if self._fits(Split()) else "event"

@@ -11,7 +11,7 @@ Approximations, and nothing else: the far field lags, kicks across edges wait, a
 """
 
 import math
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -42,6 +42,8 @@ def unit_of_squares(tolerance: float, mean_drop: float) -> float:
 
 class SplitEngine:
     """See the module's text. The slabs of `domain` must end at strip edges. Construction is collective."""
+
+    lists = ("crossing",)  # of `save`: not a field of the lattice
 
     def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
         model, engine = params.model, params.engine
@@ -199,29 +201,28 @@ class SplitEngine:
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See `engine.base.Engine`."""
-        crossing = np.concatenate(self._crossing) if self._crossing else np.empty((0, 5))
         scalars = {
             "since": self._since,
             "end": self._end,
             "squares": self._squares,
             "window_squares": min(int(self.domain.sum_counts(self._own_squares)), self._due),
-            "crossing": b64encode(self.domain.gather(crossing).astype("<f8").tobytes()).decode(),
         }
         clock = np.repeat(self._clock, np.diff(self._edges))
         columns = (self._clocks.remaining, self._clocks.draws.astype(float), self._far.uniform, clock)
         fields = {
             "limit": self._clocks.limit, "cosine": self._far.source[0], "sine": self._far.source[1],
-            "rows": np.stack(columns, axis=1),
+            "rows": np.stack(columns, axis=1), "crossing": np.concatenate([np.empty((0, 5)), *self._crossing]),
         }  # fmt: skip
         return scalars, fields
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
-        """Undo `save`."""
+        """Undo `save`, from a checkpoint of any number of ranks. Collective."""
         self._since, self._end, self._squares = scalars["since"], scalars["end"], scalars["squares"]
         self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
-        crossing = np.frombuffer(b64decode(scalars["crossing"]), "<f8").reshape(-1, 5)
-        own = (crossing[:, 1] >= self.domain.first_row) & (crossing[:, 1] < self.domain.rows.stop)
-        self._crossing = [crossing[own]] if len(self._all_edges) > 2 else []
+        crossing = fields.get("crossing", np.empty((0, 5)))
+        if "crossing" in scalars and self.domain.rank == 0:  # of "mpiepm checkpoint 3"
+            crossing = np.frombuffer(b64decode(scalars["crossing"]), "<f8").reshape(-1, 5)
+        self._crossing = [self.domain.send(crossing, self.domain.owners(crossing[:, 1]))]
         self._clocks.limit[:] = fields["limit"]
         self._far.source[0], self._far.source[1] = fields["cosine"], fields["sine"]
         remaining, draws, self._far.uniform[:], clock = fields["rows"].T

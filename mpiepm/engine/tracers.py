@@ -20,15 +20,15 @@ class Tracers:
     ----------
     number : on the whole lattice;  placed : are they there yet
     identity : int64 (n,);  position : float64 (n, 2), unwrapped, sites
-    shares : what of `save` is cut by identity, and how long it is on all ranks together
     """
+
+    lists = ("position",)  # of `save`: not a field of the lattice
 
     def __init__(self, domain: Domain, given: sections.Tracers, seed: int) -> None:
         self.domain = domain
         self.number = given.number
         self.placed = False
         self.identity, self.position = np.empty(0, np.int64), np.empty((0, 2))
-        self.shares = {"position": given.number}
         self._on_sites, self._seed = given.placement == "sites", seed
 
     def place(self) -> None:

@@ -1,12 +1,15 @@
 """The lattice cut into slabs of whole rows, one slab a rank, and the sums that do not depend on the cut."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
 from mpiepm.core.jit import njit
 from mpiepm.grid.communicator import Communicator
+
+_Value = TypeVar("_Value")
 
 ALONE = MPI.COMM_SELF  # of a process that works by itself, whatever the others do
 
@@ -85,6 +88,12 @@ class Domain:
         cut = self.shares(items)
         return slice(int(cut[self.rank]), int(cut[self.rank + 1]))
 
+    def stacked(self, rows: int) -> np.ndarray:
+        """Boundaries (P + 1,) of what the ranks hold one after the other, `rows` of it on this one. Collective."""
+        counts = np.empty(self.size, np.int64)
+        self.comm.Allgather(np.array([rows], np.int64), counts)
+        return np.concatenate([[0], np.cumsum(counts)])
+
     def sharers(self, items: int, item: np.ndarray) -> np.ndarray:
         """Rank in whose share each of the given items lies: int64, the like of `item`."""
         return np.searchsorted(self.shares(items), item, side="right") - 1
@@ -140,11 +149,17 @@ class Domain:
         """Rows of float64 (n, k) of all ranks, one rank after the other, on every rank. Collective."""
         if self.size == 1:
             return rows
-        counts = np.empty(self.size, np.int64)
-        self.comm.Allgather(np.array([rows.size], np.int64), counts)
-        everything = np.empty((int(counts.sum()) // rows.shape[1], rows.shape[1]))
-        self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, counts, MPI.DOUBLE])
+        boundaries, width = self.stacked(len(rows)), rows.shape[1]
+        everything = np.empty((int(boundaries[-1]), width))
+        self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, np.diff(boundaries) * width, MPI.DOUBLE])
         return everything
+
+    def fold(self, value: _Value, join: Callable[[_Value, _Value], _Value]) -> _Value:
+        """join(join(v0, v1), join(v2, v3)) ... of the values of all ranks, in their order, on all of them. Collective.
+
+        `join` must be associative, need not be commutative. A rank receives at most log2 P values, and the result.
+        """
+        return value if self.size == 1 else self.comm.allreduce(value, join)
 
     def minimum(self, value: float) -> float:
         """Smallest `value` of all ranks. Collective."""

@@ -236,17 +236,18 @@ class Transform:
     def sum_columns(self, column_values: np.ndarray) -> np.ndarray:
         """Sum over all wave vectors, given sums over kx for this rank's ky: (..., ky of this rank) -> (...). Collective.
 
-        The half spectrum stands for the whole one: a column counts twice unless it is its own mirror image. Columns
-        are added in global order, so the result has the same bits on any number of ranks.
+        The half spectrum stands for the whole one: a column counts twice unless it is its own mirror image. Each rank adds its
+        columns to the sum of the ranks before it: in global order, so the result has the same bits on any number of ranks.
         """
-        values = np.ascontiguousarray(np.moveaxis(column_values, -1, 0), dtype=np.float64)
-        size = values[0].size
-        everything = np.empty((int(self._columns[-1]), *values.shape[1:]))
-        counts, starts = np.diff(self._columns) * size, self._columns[:-1] * size
-        self.domain.comm.Allgatherv(values, [everything, counts, starts, MPI.DOUBLE])
-        total = np.zeros(values.shape[1:])
-        for ky, value in enumerate(everything):
+        comm, rank, last = self.domain.comm, self.domain.rank, self.domain.size - 1
+        total = np.zeros(column_values.shape[:-1])
+        if rank > 0:
+            comm.Recv(total, rank - 1)
+        for ky, value in zip(self.ky, np.moveaxis(column_values, -1, 0), strict=True):
             total += value * (1.0 if ky == 0 or 2 * ky == self.domain.shape[1] else 2.0)
+        if rank < last:
+            comm.Send(total, rank + 1)
+        comm.Bcast(total, last)
         return total
 
     def _send_rows(self, fill: Fill, exchange: _Exchange) -> None:

@@ -112,7 +112,7 @@ class Archive:
         labels = {"units": self._units.of(variable.units), "description": variable.description}
         source = (lambda: _widened(blocks(), entry[0])) if variable.ragged else blocks
         dtype = np.dtype(variable.dtype).str
-        return Dataset(dims, (length, *entry), dtype, source, labels, variable.distributed, variable.items)
+        return Dataset(dims, (length, *entry), dtype, source, labels, self._boundaries(variable))
 
     def lengths(self) -> dict[str, int]:
         """Records of each variable so far, in the journal and in memory."""
@@ -144,6 +144,12 @@ class Archive:
                     alive.got_on()
                     if self.full:
                         self.flush()
+
+    def _boundaries(self, variable: Variable) -> np.ndarray:
+        """First row of every rank in a record, and their number; empty if it is not distributed."""
+        if not variable.distributed:
+            return np.empty(0, np.int64)
+        return self.domain.shares(variable.items) if variable.items else self.domain.boundaries
 
     def _rows(self, variable: Variable) -> slice:
         return self.domain.share(variable.items) if variable.items else self.domain.rows

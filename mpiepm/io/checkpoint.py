@@ -26,8 +26,8 @@ from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
 from mpiepm.io.opening import open_sealed, seal_of
 
-SCHEMA = "mpiepm checkpoint 3"
-READABLE = (SCHEMA,)
+SCHEMA = "mpiepm checkpoint 4"
+READABLE = (SCHEMA, "mpiepm checkpoint 3")
 STATE = "state.h5"
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{6,})\.h5")
@@ -36,15 +36,15 @@ _NAME = re.compile(r"checkpoint-(\d{6,})\.h5")
 class Saveable(Protocol):
     """A part of the run with scalars and fields of its own.
 
-    A part may have an attribute `shares`: for every field that is no field of the lattice but cut evenly, `Domain.share`, the
-    number of its rows on all ranks together.
+    A part may have an attribute `lists`: the names of those fields that are no fields of the lattice. They are as long on each
+    rank as the part likes, and come back in the same order, cut evenly (`Domain.share`).
     """
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Scalars (JSON) and fields (local rows, Ly or any other number)."""
+        """Scalars (JSON), the same on all ranks, and fields (local rows, Ly or any other number). Collective."""
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
-        """Undo `save`."""
+        """Undo `save`. Collective."""
 
 
 def existing(folder: Path) -> list[Path]:
@@ -78,12 +78,13 @@ def write_file(path: Path, domain: Domain, parts: dict[str, Saveable], header: d
     contents: dict[str, Dataset] = {}
     for name, part in parts.items():
         scalars[name], fields = part.save()
-        shares = getattr(part, "shares", {})
         for key, slab in fields.items():
-            rows, columns = ("x" if key not in shares else f"{name}_{key}_row"), f"{name}_{key}_column"
+            listed = key in getattr(part, "lists", ())
+            boundaries = domain.stacked(len(slab)) if listed else domain.boundaries
+            rows, columns = (f"{name}_{key}_row" if listed else "x"), f"{name}_{key}_column"
             dims = (f"{name}_{key}_one", rows, "y" if slab.shape[1] == domain.shape[1] else columns)
-            items = shares.get(key, 0)
-            contents[f"{name}/{key}"] = of_slabs(dims, [slab], items or domain.shape[0], items=items)
+            if boundaries[-1]:  # a dimension of no length would be an unlimited one
+                contents[f"{name}/{key}"] = of_slabs(dims, [slab], boundaries)
     text = json.dumps({"header": header, "parts": scalars})
     hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
 
@@ -183,6 +184,10 @@ def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
     with h5py.File(path, "r", locking=False) as file:
         for name, part in ((name, part) for name, part in parts.items() if name in scalars):
             stored = file[name].items() if name in file else ()
-            cuts = {key: domain.share(number) for key, number in getattr(part, "shares", {}).items()}
-            fields = {key: dataset[0, cuts.get(key, domain.rows)] for key, dataset in stored if dataset.ndim == 3}
+            lists = getattr(part, "lists", ())
+            fields = {
+                key: dataset[0, domain.share(dataset.shape[1]) if key in lists else domain.rows]
+                for key, dataset in stored
+                if dataset.ndim == 3
+            }
             part.restore(scalars[name], fields)

@@ -60,22 +60,21 @@ def seal(path: Path, domain: Domain) -> str:
     ------
     OSError : on all ranks, if the file cannot be read or written
     """
-    plan: list[Piece] = []
     extents: dict[str, tuple[int, int]] = {}
-    error = name = ""
+    size, error, name = 0, "", ""
     if domain.rank == 0:
         try:
-            extents = _datasets(path)
-            plan = list(_pieces(_parts(extents, path.stat().st_size)))
+            extents, size = _datasets(path), path.stat().st_size
         except (OSError, RuntimeError) as fault:
             error = str(fault)
-    plan, error = domain.comm.bcast((plan, error))
+    extents, size, error = domain.comm.bcast((extents, size, error))
+    plan = list(_pieces(_parts(extents, size)))
     own: list[int] = []
     try:
         own = list(_sums_of_pieces(path, plan[domain.share(len(plan))]))
     except OSError as fault:
         error = str(fault)
-    everyone = domain.comm.allgather((own, error))
+    everyone = domain.comm.gather((own, error)) or []  # on rank 0
     error = next((e for _, e in everyone if e), "")
     if domain.rank == 0 and not error:
         try:

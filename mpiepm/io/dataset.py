@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpiepm.grid.domain import Domain
-
 
 @dataclass
 class Dataset:
@@ -20,8 +18,7 @@ class Dataset:
     blocks : gives the values in pieces (n, ...) of successive entries along the first dimension; of a distributed variable this
         rank's rows (n, local rows, width), otherwise all of them, and on rank 0 only
     attributes : units, description
-    distributed : do the ranks hold their rows of it?
-    items : distributed only: the second dimension is cut evenly, `Domain.share`; 0: it is the lattice's x
+    boundaries : of a distributed variable: first row of every rank along the second dimension, and their number (P + 1,)
     """
 
     dims: tuple[str, ...]
@@ -29,8 +26,12 @@ class Dataset:
     dtype: str
     blocks: Callable[[], Iterable[np.ndarray]]
     attributes: Mapping[str, str] = field(default_factory=dict)
-    distributed: bool = False
-    items: int = 0
+    boundaries: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def distributed(self) -> bool:
+        """Do the ranks hold their rows of it?"""
+        return len(self.boundaries) > 0
 
     def entries(self) -> Iterator[np.ndarray]:
         """Entry by entry along the first dimension: of a distributed variable (local rows, width)."""
@@ -42,10 +43,6 @@ class Dataset:
         """Of all values."""
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
-    def cut(self, domain: Domain) -> np.ndarray:
-        """First row of every rank, and their number."""
-        return domain.shares(self.items) if self.items else domain.boundaries
-
 
 def of_array(dims: tuple[str, ...], values: np.ndarray, attributes: Mapping[str, str] | None = None) -> Dataset:
     """A variable that rank 0 has in memory."""
@@ -53,10 +50,8 @@ def of_array(dims: tuple[str, ...], values: np.ndarray, attributes: Mapping[str,
 
 
 def of_slabs(
-    dims: tuple[str, ...], slabs: Sequence[np.ndarray], rows: int, attributes: Mapping[str, str] | None = None, items: int = 0
+    dims: tuple[str, ...], slabs: Sequence[np.ndarray], boundaries: np.ndarray, attributes: Mapping[str, str] | None = None
 ) -> Dataset:
-    """A distributed variable of `rows` rows in all: of every entry, at least one, the rows that this rank holds (n, width)."""
-    shape = (len(slabs), rows, slabs[0].shape[1])
-    return Dataset(
-        dims, shape, slabs[0].dtype.str, lambda: (slab[None] for slab in slabs), attributes or {}, distributed=True, items=items
-    )
+    """A distributed variable: of every entry, at least one, the rows that this rank holds (n, width)."""
+    shape = (len(slabs), int(boundaries[-1]), slabs[0].shape[1])
+    return Dataset(dims, shape, slabs[0].dtype.str, lambda: (slab[None] for slab in slabs), attributes or {}, boundaries)

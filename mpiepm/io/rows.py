@@ -24,7 +24,7 @@ from mpiepm.io.rawfile import PIECE
 def _joined(dataset: Dataset, domain: Domain, before: int, rows: np.ndarray) -> int:
     """Part of this rank in the CRC, with one more entry."""
     row = dataset.bytes // math.prod(dataset.shape[:2])
-    after = dataset.shape[1] - int(dataset.cut(domain)[domain.rank + 1])
+    after = dataset.shape[1] - int(dataset.boundaries[domain.rank + 1])
     return crc.shifted(before, row * dataset.shape[1]) ^ crc.shifted(crc.of_bytes(rows), row * after)
 
 
@@ -41,7 +41,7 @@ def write_parallel(
         try:
             for k, (name, dataset) in enumerate(distributed.items()):
                 target, part = file[name], 0
-                first, last = dataset.cut(domain)[domain.rank : domain.rank + 2]
+                first, last = dataset.boundaries[domain.rank : domain.rank + 2]
                 for entry, rows in enumerate(dataset.entries()):
                     part = _joined(dataset, domain, part, rows)
                     step = max(1, PIECE // max(rows[:1].nbytes, 1))
@@ -98,7 +98,7 @@ def gather_by_rows(file: h5py.File | None, domain: Domain, distributed: Mapping[
     """Every rank sends its rows to rank 0, zeros in place of those that it cannot read. `sums` get the CRCs."""
     fault: Exception | None = None
     for number, (name, dataset) in enumerate(distributed.items()):
-        cut, width, part = dataset.cut(domain), dataset.shape[2], 0
+        cut, width, part = dataset.boundaries, dataset.shape[2], 0
         entries = dataset.entries()
         own = np.zeros((cut[domain.rank + 1] - cut[domain.rank], width), dataset.dtype)
         step = max(1, PIECE // max(width * own.itemsize, 1))

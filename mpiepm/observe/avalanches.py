@@ -16,45 +16,109 @@ from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.observe.bins import LogBins
 from mpiepm.physics.state import Events, State
 
-# of the avalanche that goes on: size (0: none; -1: it began before we looked), row and column of its first event, sums of the
-# displacements x, y and x^2 + y^2 from there, time of its first and of its last event
-_SIZE, _ROW, _COLUMN, _X, _Y, _SQUARE, _BEGAN, _LAST = range(8)
-_UNSEEN = -1.0
+# of the avalanche that goes on: its events so far (-1: it began before we looked), row and column of the first, sums of the
+# displacements x, y and x^2 + y^2 from there: int64, exact up to 7e10 events at L = 16384; times of its first and last event
+_SIZE, _ROW, _COLUMN, _X, _Y, _SQUARE = range(6)
+_BEGAN, _LAST = range(2)
+_UNSEEN = -1
+
+
+@njit
+def _bursts(events: np.ndarray, gaps: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Successive events of this rank that belong to one avalanche whatever the others do, by criterion.
+
+    These are events with pauses up to `gap`. With a threshold each event is a burst of its own: another rank may begin an
+    avalanche between two. `events` (n, 4): time, row, column, stability, in the order of time.
+
+    Returns
+    -------
+    float64 (m, 6) : criterion; time, row, column and stability of the first event; time of the last
+    """
+    found = np.empty((len(gaps) * len(events), 6))
+    n = 0
+    for k in range(len(gaps)):
+        for e in range(len(events)):
+            if e == 0 or thresholds[k] < np.inf or events[e, 0] - events[e - 1, 0] > gaps[k]:
+                found[n, 0], found[n, 1:5] = k, events[e]
+                n += 1
+            found[n - 1, 5] = events[e, 0]
+    return found[:n]
+
+
+@njit
+def _avalanches(
+    bursts: np.ndarray, gaps: np.ndarray, thresholds: np.ndarray, counts: np.ndarray, times: np.ndarray
+) -> np.ndarray:  # fmt: skip
+    """Of every criterion the avalanche that goes on (`counts`, `times`), and those that begin with the bursts of all ranks.
+
+    Returns
+    -------
+    float64 (n, 5) : criterion; row and column of the first event, its time, and that of the last
+    """
+    found = np.empty((len(gaps) + len(bursts), 5))
+    n = b = 0
+    for k in range(len(gaps)):
+        found[n, 0], found[n, 1], found[n, 2], found[n, 3:] = k, counts[k, _ROW], counts[k, _COLUMN], times[k]
+        n += 1
+        while b < len(bursts) and bursts[b, 0] == k:
+            if bursts[b, 1] - found[n - 1, 4] > gaps[k] or bursts[b, 4] >= thresholds[k]:
+                found[n, 0], found[n, 1:3], found[n, 3:] = k, bursts[b, 2:4], bursts[b, 1]
+                n += 1
+            found[n - 1, 4] = max(found[n - 1, 4], bursts[b, 5])
+            b += 1
+    return found[:n]
+
+
+@njit
+def _add_up(lx: int, ly: int, events: np.ndarray, avalanches: np.ndarray) -> np.ndarray:
+    """Of each avalanche this rank's events and their sums of x, y and x^2 + y^2: int64 (n, 4)."""
+    sums = np.zeros((len(avalanches), 4), np.int64)
+    e = 0
+    for a in range(len(avalanches)):
+        k, row, column = avalanches[a, 0], int(avalanches[a, 1]), int(avalanches[a, 2])
+        if a > 0 and avalanches[a - 1, 0] != k:
+            e = 0
+        end = avalanches[a + 1, 3] if a + 1 < len(avalanches) and avalanches[a + 1, 0] == k else np.inf
+        while e < len(events) and events[e, 0] < end:
+            x = (int(events[e, 1]) - row + lx // 2) % lx - lx // 2
+            y = (int(events[e, 2]) - column + ly // 2) % ly - ly // 2
+            sums[a, 0] += 1
+            sums[a, 1] += x
+            sums[a, 2] += y
+            sums[a, 3] += x * x + y * y
+            e += 1
+    return sums
 
 
 @njit
 def _follow(
-    lx: int, ly: int, events: np.ndarray, gap: float, threshold: float, present: np.ndarray,
+    avalanches: np.ndarray, added: np.ndarray, counts: np.ndarray, times: np.ndarray,
     edges: np.ndarray, sums: np.ndarray, moments: np.ndarray,
 ) -> None:  # fmt: skip
-    """Go through `events` (n, 4: time, row, column, stability) and add those avalanches that end meanwhile.
+    """Add those avalanches that are over, and make the last of every criterion the one that goes on.
 
-    One after the other, so that the sums do not depend on how the events were handed out: to sums (3, bin) of 1, duration and
-    extent, and to moments (5,): sums of 1, S, S^2, S^3, and the largest S.
+    One after the other, so that the sums do not depend on how the events were handed out: to sums (criterion, 3, bin) of 1,
+    duration and extent, and to moments (criterion, 5): sums of 1, S, S^2, S^3, and the largest S.
     """
-    for e in range(len(events)):
-        time, row, column = events[e, 0], events[e, 1], events[e, 2]
-        if time - present[_LAST] > gap or events[e, 3] >= threshold:
-            size = present[_SIZE]
-            if size > 0.0:
-                square = present[_SQUARE] / size - (present[_X] / size) ** 2 - (present[_Y] / size) ** 2
-                k = min(np.searchsorted(edges, size, side="right"), sums.shape[1]) - 1
-                sums[0, k] += 1.0
-                sums[1, k] += present[_LAST] - present[_BEGAN]
-                sums[2, k] += np.sqrt(max(square, 0.0))
+    for a in range(len(avalanches)):
+        k = int(avalanches[a, 0])
+        if a > 0 and avalanches[a - 1, 0] == k:
+            if counts[k, _SIZE] != _UNSEEN:
+                size = float(counts[k, _SIZE])
+                square = counts[k, _SQUARE] / size - (counts[k, _X] / size) ** 2 - (counts[k, _Y] / size) ** 2
+                b = min(np.searchsorted(edges, size, side="right"), sums.shape[2]) - 1
+                sums[k, 0, b] += 1.0
+                sums[k, 1, b] += times[k, _LAST] - times[k, _BEGAN]
+                sums[k, 2, b] += np.sqrt(max(square, 0.0))
                 for power in range(4):
-                    moments[power] += size**power
-                moments[4] = max(moments[4], size)
-            present[_SIZE] = present[_X] = present[_Y] = present[_SQUARE] = 0.0
-            present[_ROW], present[_COLUMN], present[_BEGAN] = row, column, time
-        if present[_SIZE] != _UNSEEN:
-            x = (row - present[_ROW] + lx // 2) % lx - lx // 2
-            y = (column - present[_COLUMN] + ly // 2) % ly - ly // 2
-            present[_SIZE] += 1.0
-            present[_X] += x
-            present[_Y] += y
-            present[_SQUARE] += x * x + y * y
-        present[_LAST] = time
+                    moments[k, power] += size**power
+                moments[k, 4] = max(moments[k, 4], size)
+            counts[k] = 0
+            counts[k, _ROW], counts[k, _COLUMN] = int(avalanches[a, 1]), int(avalanches[a, 2])
+        if counts[k, _SIZE] != _UNSEEN:
+            counts[k, _SIZE] += added[a, 0]
+            counts[k, _X:] += added[a, 1:]
+        times[k] = avalanches[a, 3:]
 
 
 class Avalanches(Observer):
@@ -70,12 +134,15 @@ class Avalanches(Observer):
 
     def __init__(self, domain: Domain, gaps: tuple[float, ...], thresholds: tuple[float, ...]) -> None:
         self.domain = domain
-        self._criteria = [(gap, np.inf) for gap in gaps] + [(np.inf, x0) for x0 in thresholds]
+        self._gaps = np.array([*gaps, *(np.inf for _ in thresholds)])
+        self._thresholds = np.array([*(np.inf for _ in gaps), *thresholds])
+        criteria = len(self._gaps)
         self._bins = LogBins(0, 12, 8, whole=True)
-        self._present = np.zeros((len(self._criteria), 8))
-        self._present[:, _SIZE] = _UNSEEN
-        self._sums = np.zeros((len(self._criteria), 3, self._bins.number))
-        self._moments = np.zeros((len(self._criteria), 5))
+        self._counts = np.zeros((criteria, 6), np.int64)
+        self._counts[:, _SIZE] = _UNSEEN
+        self._times = np.zeros((criteria, 2))
+        self._sums = np.zeros((criteria, 3, self._bins.number))
+        self._moments = np.zeros((criteria, 5))
         self._origin = EQUILIBRATION
 
     def begin_phase(self, state: State, origin: int, record: Record) -> None:
@@ -85,17 +152,17 @@ class Avalanches(Observer):
         self._moments[:] = 0.0
 
     def receive(self, events: Events) -> None:
-        """Follow the events of all ranks in the order of time."""
+        """Follow the avalanches through the events of all ranks: they tell each other their bursts, and sums over each."""
         if self._origin == EQUILIBRATION:
             return
         stability = np.full(len(events), -np.inf) if events.stability is None else events.stability
-        everything = self.domain.gather(np.stack([events.time, events.row, events.column, stability], axis=1))
-        everything = everything[np.lexsort(everything.T[2::-1])]
-        for k, (gap, threshold) in enumerate(self._criteria):
-            _follow(
-                *self.domain.shape, everything, gap, threshold, self._present[k],
-                self._bins.edges, self._sums[k], self._moments[k],
-            )  # fmt: skip
+        own = np.stack([events.time, events.row, events.column, stability], axis=1)
+        own = own[np.lexsort(own.T[2::-1])]
+        bursts = self.domain.gather(_bursts(own, self._gaps, self._thresholds))
+        bursts = bursts[np.lexsort(bursts.T[3::-1])]
+        avalanches = _avalanches(bursts, self._gaps, self._thresholds, self._counts, self._times)
+        added = self.domain.sum_counts(_add_up(*self.domain.shape, own, avalanches))
+        _follow(avalanches, added, self._counts, self._times, self._bins.edges, self._sums, self._moments)
 
     def end_phase(self, state: State, record: Record) -> None:
         """Record what has ended since the origin; an avalanche that goes on is left to the next."""
@@ -104,20 +171,23 @@ class Avalanches(Observer):
                 record(f"avalanches/{name}", self._sums[:, k].copy())
             record("avalanches/moments", self._moments.copy())
         if self._origin != EQUILIBRATION:
-            self._present[:, [_BEGAN, _LAST]] -= state.time
+            self._times -= state.time
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The avalanches that go on, and those that have ended since the origin."""
-        arrays = {"present": self._present, "sums": self._sums, "moments": self._moments}
-        return {"origin": self._origin, **{name: array.tolist() for name, array in arrays.items()}}, {}
+        present = [[*counts, *times] for counts, times in zip(self._counts.tolist(), self._times.tolist(), strict=True)]
+        return {
+            "origin": self._origin, "present": present, "sums": self._sums.tolist(), "moments": self._moments.tolist(),
+        }, {}  # fmt: skip
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
         self._origin = scalars["origin"]
-        self._present[:], self._sums[:] = scalars["present"], scalars["sums"]
-        self._moments[:] = scalars["moments"]
+        for k, present in enumerate(scalars["present"]):
+            self._counts[k], self._times[k] = present[:6], present[6:]
+        self._sums[:], self._moments[:] = scalars["sums"], scalars["moments"]
 
     def constants(self) -> dict[str, np.ndarray]:
         """Criteria (NaN: not this one) and edges of the bins."""
-        gaps, thresholds = np.where(np.isinf(self._criteria), np.nan, self._criteria).T
+        gaps, thresholds = (np.where(np.isinf(c), np.nan, c) for c in (self._gaps, self._thresholds))
         return {"avalanches/gap": gaps, "avalanches/threshold": thresholds, "avalanches/edges": self._bins.edges}

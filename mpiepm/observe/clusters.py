@@ -1,8 +1,12 @@
 """Clusters of mobile sites: sets of nearest neighbours with p_i(t) = 0, on the periodic lattice.
 
-Every rank labels its own rows (scipy); labels that meet at the edge of a slab are joined, which only needs the labels of the
-first and last row of every rank.
+Every rank labels its own rows (scipy). A cluster that touches neither the first nor the last of them is whole, and is only
+counted. Neighbouring slabs are joined in pairs, and then the pairs, and so on: what travels is the clusters of two rows, and
+how many whole ones there are of each size.
 """
+
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -17,34 +21,65 @@ from mpiepm.observe.persistence import Persistence
 from mpiepm.physics.state import State
 
 
-def cluster_sizes(domain: Domain, mobile: np.ndarray) -> np.ndarray:
-    """Sizes of all clusters of the lattice, ascending, from this rank's rows of a boolean map. Collective."""
+class _Slab(NamedTuple):
+    """Clusters of successive rows of the lattice.
+
+    Attributes
+    ----------
+    first, last : int64 (Ly,), cluster of each site of the first and of the last row, -1 where none
+    sizes : int64 (n,), of the clusters that touch these rows
+    whole : number of the others by size
+    """
+
+    first: np.ndarray
+    last: np.ndarray
+    sizes: np.ndarray
+    whole: Counter[int]
+
+
+def _slab(first: np.ndarray, last: np.ndarray, sizes: np.ndarray, seam: np.ndarray, whole: Counter[int]) -> _Slab:
+    """The slab with these clusters, after those are joined that meet at a `seam`: int64 (n, 2), -1 where none."""
+    pairs = seam[(seam >= 0).all(axis=1)]
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(sizes), len(sizes)))
+    _, component = connected_components(graph, directed=False)
+    totals = np.bincount(component, sizes).astype(np.int64)
+    rows = np.concatenate([first, last]).astype(np.int64)
+    touching, rows[rows >= 0] = np.unique(component[rows[rows >= 0]], return_inverse=True)
+    size, number = np.unique(np.delete(totals, touching), return_counts=True)
+    found = Counter(dict(zip(size.tolist(), number.tolist(), strict=True)))
+    return _Slab(rows[: len(first)], rows[len(first) :], totals[touching], whole + found)
+
+
+def _joined(upper: _Slab, lower: _Slab) -> _Slab:
+    """Two slabs, one below the other."""
+    first, last = (np.where(row >= 0, row + len(upper.sizes), -1) for row in (lower.first, lower.last))
+    seam, sizes = np.stack([upper.last, first], axis=1), np.concatenate([upper.sizes, lower.sizes])
+    return _slab(upper.first, last, sizes, seam, upper.whole + lower.whole)
+
+
+def cluster_numbers(domain: Domain, mobile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters of the lattice, from this rank's rows of a boolean map. Collective.
+
+    Returns
+    -------
+    sizes : int64 (n,), ascending, each of them once;  numbers : int64 (n,), how many clusters there are of each
+    """
     labels, found = ndimage.label(mobile)
     sizes = np.bincount(labels.ravel(), minlength=found + 1)[1:]
-    everyone = domain.comm.allgather((sizes, labels[0], labels[-1]))
-    starts = np.cumsum([0, *(len(sizes) for sizes, _, _ in everyone)])
-
-    def numbered(row: np.ndarray, rank: int) -> np.ndarray:
-        return np.where(row > 0, row + starts[rank] - 1, -1)
-
-    seam = [(labels[:, -1], labels[:, 0])]  # y is periodic on this rank
-    own = np.concatenate([np.stack([numbered(a, domain.rank), numbered(b, domain.rank)], axis=1) for a, b in seam])
-    joints = list(domain.comm.allgather(own))
-    for rank, (_, _, last) in enumerate(everyone):
-        below = (rank + 1) % domain.size
-        joints.append(np.stack([numbered(last, rank), numbered(everyone[below][1], below)], axis=1))
-    pairs = np.concatenate(joints)
-    pairs = pairs[(pairs >= 0).all(axis=1)]
-    total = int(starts[-1])
-    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(total, total))
-    _, component = connected_components(graph, directed=False)
-    return np.sort(np.bincount(component, np.concatenate([sizes for sizes, _, _ in everyone])).astype(np.int64))
+    edges = labels[:, [-1, 0]].astype(np.int64) - 1  # y is periodic on this rank
+    own = _slab(labels[0] - 1, labels[-1] - 1, sizes, edges, Counter())
+    all_rows = domain.fold(own, _joined)
+    none = np.empty(0, np.int64)
+    seam = np.stack([all_rows.last, all_rows.first], axis=1)
+    whole = _slab(none, none, all_rows.sizes, seam, all_rows.whole).whole
+    size, number = np.array(sorted(whole.items()), np.int64).reshape(-1, 2).T
+    return size, number
 
 
-def mean_size(sizes: np.ndarray) -> float:
-    """sum s^2 / sum s of cluster sizes int64 (n,), 0 if there are none. In float64: s^2 exceeds 64 bits from L = 55109 on."""
-    squares: float = (sizes.astype(np.float64) ** 2).sum()
-    return squares / max(int(sizes.sum()), 1)
+def mean_size(sizes: np.ndarray, numbers: np.ndarray) -> float:
+    """sum s^2 / sum s over clusters, 0 if there are none. In float64: s^2 exceeds 64 bits from L = 55109 on."""
+    squares: float = (numbers * sizes.astype(np.float64) ** 2).sum()
+    return squares / max(int((numbers * sizes).sum()), 1)
 
 
 class Clusters(Observer):
@@ -68,10 +103,10 @@ class Clusters(Observer):
         if self._persistence.closed is None:
             return
         first_time, duration = self._persistence.closed
-        sizes = [cluster_sizes(self.domain, first_time <= lag) for lag in self._lags.up_to(duration)]
-        record("clusters/number", np.array([self._bins.histogram(s) for s in sizes]).reshape(-1, self._bins.number))
-        record("clusters/mean_size", np.array([mean_size(s) for s in sizes]))
-        record("clusters/largest", np.array([s.max(initial=0) for s in sizes]))
+        found = [cluster_numbers(self.domain, first_time <= lag) for lag in self._lags.up_to(duration)]
+        record("clusters/number", np.array([self._bins.histogram(*pair) for pair in found]).reshape(-1, self._bins.number))
+        record("clusters/mean_size", np.array([mean_size(*pair) for pair in found]))
+        record("clusters/largest", np.array([sizes.max(initial=0) for sizes, _ in found]))
 
     def constants(self) -> dict[str, np.ndarray]:
         """Lags, and edges of the bins."""

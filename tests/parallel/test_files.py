@@ -3,6 +3,7 @@
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -43,7 +44,7 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
     domain = Domain(SHAPE)
     slabs = [whole(k)[domain.rows] for k in range(3)]
     datasets = {
-        "fields/a": of_slabs(("snapshot", "x", "y"), slabs, SHAPE[0], {"units": "sigma_c"}),
+        "fields/a": of_slabs(("snapshot", "x", "y"), slabs, domain.boundaries, {"units": "sigma_c"}),
         "fields/time": of_array(("snapshot",), np.array([1.0, 2.0, 3.0])),
     }
     path = shared_path / "file.h5"
@@ -66,7 +67,7 @@ def test_checksums_are_those_of_one_rank(shared_path: Path, monkeypatch: pytest.
         path = shared_path / name
         slabs = [field[domain.rows] for field in contents["fields/a"]]
         datasets = {
-            "fields/a": of_slabs(("snapshot", "x", "y"), slabs, SHAPE[0]),
+            "fields/a": of_slabs(("snapshot", "x", "y"), slabs, domain.boundaries),
             "fields/time": of_array(("snapshot",), contents["fields/time"]),
         }
         hdf5.write(path, domain, datasets, {"schema": "test"}, sealed=True)
@@ -141,6 +142,38 @@ def test_checkpoint_is_read_back_on_another_cut(shared_path: Path) -> None:
             if domain.size == simulation.domain.size:
                 assert all(np.array_equal(fields[k], expected_fields[k]) for k in expected_fields)
     MPI.COMM_WORLD.Barrier()
+
+
+class Listed:
+    """A part with rows of its own, as many as one likes."""
+
+    lists = ("rows",)
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return {}, {"rows": self.rows}
+
+    def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
+        self.rows = fields.get("rows", np.empty((0, 5)))
+
+
+@pytest.mark.parametrize("parallel", [hdf5.PARALLEL, False])
+@pytest.mark.parametrize("lengths", [(0, 7, 0, 1), (5, 0, 0, 0), (0, 0, 0, 0)])
+def test_lists_come_back_in_their_order(
+    shared_path: Path, lengths: tuple[int, ...], parallel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5, "PARALLEL", parallel)
+    domain, path = Domain(SHAPE), shared_path / "checkpoint.h5"
+    own = 100.0 * domain.rank + np.arange(5.0 * lengths[domain.rank]).reshape(-1, 5)
+    expected = domain.gather(own)
+    checkpoint.write_file(path, domain, {"part": Listed(own)}, {})
+    for reader in (Domain(SHAPE, MPI.COMM_SELF), domain):
+        part = Listed(own)
+        checkpoint.restore(path, reader, {"part": part})
+        assert np.array_equal(reader.gather(part.rows), expected)
+        assert abs(len(part.rows) - len(expected) / reader.size) < 1
 
 
 def test_a_checkpoint_is_compared_with_its_checksums_once(shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,10 +52,10 @@ def test_candidates_that_are_further_apart_than_any_integer(bound: float) -> Non
 
 
 def test_mean_size_of_one_cluster_on_the_largest_lattice() -> None:
-    assert mean_size(np.array([2**40])) == 2.0**40
-    assert mean_size(np.array([1, 2**40])) == pytest.approx(2.0**40)
-    assert mean_size(np.array([1, 2, 3])) == 14 / 6
-    assert mean_size(np.empty(0, np.int64)) == 0.0
+    assert mean_size(np.array([2**40]), np.array([1])) == 2.0**40
+    assert mean_size(np.array([1, 2**40]), np.array([2**20, 1])) == pytest.approx(2.0**40, rel=1e-5)
+    assert mean_size(np.array([1, 2, 3]), np.array([2, 1, 3])) == 33 / 13
+    assert mean_size(np.empty(0, np.int64), np.empty(0, np.int64)) == 0.0
 
 
 def test_event_counts_stop_at_the_largest() -> None:
