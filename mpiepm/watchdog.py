@@ -36,7 +36,8 @@ VARIABLE = "MPIEPM_STALL_SECONDS"
 _INTERVALS = 10           # in which the thread wakes up within the limit
 _LONGEST_INTERVAL = 10.0  # seconds
 _LINE = 512               # bytes
-_GRACE = 2.0              # seconds that the others leave to the one that speaks
+_GRACE = 2.0              # seconds that the others leave to the one that speaks,
+_LATER = 6                # and so many intervals in which they are still heard of: it may compare its readings later than they
 
 
 def limit() -> float:
@@ -158,6 +159,9 @@ class _Watchdog(threading.Thread):
         silent = [rank for rank, (a, b) in enumerate(zip(first, second, strict=True)) if a[0] == b[0]]
         heard = [rank for rank in range(self._domain.size) if rank not in silent]
         if heard and heard[0] != self._domain.rank:
+            for _ in range(_LATER):
+                self.ended.wait(self._interval)
+                self._tell()
             time.sleep(_GRACE)
             os._exit(FAILED)
         found = [f"{self._described(rank, first)} has not been heard of: stopped, dead or cut off" for rank in silent]

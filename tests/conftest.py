@@ -77,12 +77,13 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def mpiepm(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def mpiepm(request: pytest.FixtureRequest, environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line on some ranks as a user would: mpiepm(ranks, *arguments) -> finished process."""
 
     def run(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mpiepm", *map(str, arguments)]
         if ranks > 1:
+            assert request.node.get_closest_marker("mpirun"), "a test of several ranks lacks its mark"
             command = ["mpirun", "-n", str(ranks), *command]
         return subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
 

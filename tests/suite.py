@@ -101,6 +101,7 @@ def on_ranks(ranks: int, *tests: str) -> list[str]:
 def stages() -> list[list[list[Part]]]:
     """Stages one after the other, each of lanes beside each other, each of parts one after the other."""
     few = [*(f"tests/parallel/test_{what}.py" for what in ("grid", "files", "kernel_sum")), "-k", "grid or files or event"]
+    apart = (f"--ignore={SLURM}", "--durations=8")
     main_job = """
         ./run/quickstart.sh "$TMPDIR/run" --set 'lattice.size=[64, 64]' --set model.temperature=0.06
         test -s "$TMPDIR/run/archive.h5" -a -s "$TMPDIR/run/overview.png"
@@ -111,11 +112,12 @@ def stages() -> list[list[list[Part]]]:
             [Part("ruff", ["ruff", "check", "."]), Part("mypy", ["mypy"])],
         ],
         [
-            [Part("one rank", [*PYTEST, "-n", "2", "--dist", "worksteal", f"--ignore={SLURM}"])],
+            [Part("one rank", [*PYTEST, *apart, "-m", "not mpirun", "-n", "2", "--dist", "worksteal"])],
             [Part("slurm", [*PYTEST, SLURM])],
         ],
-        [
+        [  # ranks that wait for each other are slow beside other work
             [
+                Part("runs", [*PYTEST, *apart, "-m", "mpirun"]),
                 *(Part(f"{ranks} ranks", on_ranks(ranks, "tests/parallel")) for ranks in (2, 3, 4)),
                 *(Part(name, ["tests/other_mpi.sh", name, *on_ranks(2, *few)]) for name in ("mpich", "openmpi")),
                 Part("main job", ["bash", "-ec", main_job]),

@@ -371,6 +371,7 @@ def test_no_permission(
     assert listing(tmp_path) == before
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

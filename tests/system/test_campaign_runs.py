@@ -32,7 +32,7 @@ over = { L = [20], T = [0.1], seed = 1 }
 [[grid]]
 name = "long"
 over = { L = [32], T = [0.1], seed = 1 }
-set.run.origins = 400
+set.run.origins = 200
 """
 
 
@@ -55,6 +55,7 @@ def start(file: Path, out: Path, environment: dict[str, str]) -> subprocess.Pope
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.mpirun
 def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
     out, undisturbed = tmp_path / "out", tmp_path / "undisturbed"
     long, stuck = out / "long/L=32/T=0.1/seed=1", out / "L=16/T=0.1/seed=1"
@@ -86,6 +87,7 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
     assert second.returncode == 1, told + errors  # one is still failed
     assert f"{long}: interrupted after" in told
     assert "1 unfinished" in mpiepm(1, "campaign", "status", file, "--out", out).stdout
+    file.write_text(FILE.replace("0.005", "10"))  # may change at any time
     resumed = mpiepm(1, "campaign", "resume", file, "--out", out)
     assert resumed.returncode == 0, resumed.stderr
     assert "6 finished" in mpiepm(1, "campaign", "status", file, "--out", out).stdout
@@ -112,6 +114,7 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
             assert 1 / 3 < point["predicted"][what] / point["actual"][what] < 3
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_campaign_that_is_interrupted_as_it_begins(
     ranks: int, file: Path, environment: dict[str, str], tmp_path: Path

@@ -59,6 +59,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.mpirun
 def test_the_one_before_takes_over(unfinished: Path, mpiepm: Run, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     shutil.copytree(unfinished, whole)
@@ -66,7 +67,7 @@ def test_the_one_before_takes_over(unfinished: Path, mpiepm: Run, tmp_path: Path
     newest, before = checkpoint.existing(broken)
     damage(newest, 0.4)
     for ranks, folder in ((1, whole), (2, broken)):
-        done = mpiepm(ranks, "run", "--out", folder, "--resume", "--quiet")
+        done = mpiepm(ranks, "run", "--out", folder, "--resume", "--quiet", "--set", "output.checkpoint_minutes=10")
         assert done.returncode == 0, done.stderr
     warning = f"warning: {newest}: damaged: not what was written: "
     assert warning in done.stderr
@@ -75,6 +76,7 @@ def test_the_one_before_takes_over(unfinished: Path, mpiepm: Run, tmp_path: Path
     assert contents(broken / "archive.h5") == contents(whole / "archive.h5")
 
 
+@pytest.mark.mpirun
 def test_none_is_sound(unfinished: Path, mpiepm: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(unfinished, folder)

@@ -105,11 +105,12 @@ def fails(process: "subprocess.Popen[str]", *expected: str, code: int = 1) -> No
 def finishes(mpiepm: Run, ranks: int, folder: Path, finished: Path) -> None:
     assert not list(folder.rglob("*.partial"))
     assert list(folder.glob("checkpoint-*.h5"))
-    done = mpiepm(ranks, "run", "--out", folder, "--resume")
+    done = mpiepm(ranks, "run", "--out", folder, "--resume", "--set", "output.checkpoint_minutes=10")
     assert done.returncode == 0, done.stderr
     assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize(
     ("small_disk", "ranks", "blind"), [("tmpfs", 1, False), ("tmpfs", 3, True), ("ext4", 2, True)], indirect=["small_disk"]
 )
@@ -127,6 +128,7 @@ def test_full_disk(
     finishes(mpiepm, 2, folder, finished)
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize(("ranks", "limit", "what"), [(1, 200_000, "archive"), (3, 60_000, "checkpoint")])
 def test_limit_of_file_size_on_one_rank(
     finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, ranks: int, limit: int, what: str
@@ -145,6 +147,7 @@ def test_limit_of_file_size_on_one_rank(
     finishes(mpiepm, 1, folder, finished)
 
 
+@pytest.mark.mpirun
 def test_directory_that_vanishes(finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     process = start(environment, 2, folder, [str(finished / "params.toml")], blind=False)
@@ -173,6 +176,7 @@ def test_directory_that_becomes_read_only(finished: Path, mpiepm: Run, environme
     finishes(mpiepm, 1, folder, finished)
 
 
+@pytest.mark.mpirun
 def test_what_cannot_fit_is_refused_and_changes_nothing(finished: Path, environment: dict[str, str], tmp_path: Path) -> None:
     params, folder = str(finished / "params.toml"), tmp_path / "run"
     large = start(environment, 1, folder, [params, "--set", "run.origins=1_000_000_000"], blind=False)

@@ -48,6 +48,7 @@ def start(
     return process
 
 
+@pytest.mark.mpirun
 def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:
     """To mpirun, to one rank, to a run without mpirun: it ends before its end, 75, and the next start goes on from there."""
     folder = tmp_path / "run"
@@ -67,6 +68,7 @@ def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pat
     assert contents(folder / "archive.h5") == contents(tmp_path / "whole" / "archive.h5")
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize(
     "quiet",
     [
@@ -112,6 +114,7 @@ def test_walltime(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pa
     assert 0 < events[0] < events[1]
 
 
+@pytest.mark.mpirun
 def test_a_wrong_walltime_touches_nothing(mpiepm: Run, params: Path, tmp_path: Path) -> None:
     wrong = mpiepm(2, "run", params, "--out", tmp_path / "run", "--walltime", "24")
     assert wrong.returncode == 2
@@ -119,6 +122,7 @@ def test_a_wrong_walltime_touches_nothing(mpiepm: Run, params: Path, tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.mpirun
 def test_a_second_run_is_turned_away(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     first = start(environment, 2, params, folder)

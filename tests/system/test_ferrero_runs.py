@@ -42,6 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_archive_is_the_same_on_any_number_of_ranks(finished: Path, mpiepm: Run, tmp_path: Path, ranks: int) -> None:
     done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run")
@@ -50,6 +51,7 @@ def test_archive_is_the_same_on_any_number_of_ranks(finished: Path, mpiepm: Run,
     assert contents(tmp_path / "run" / "archive.h5") == contents(finished / "run" / "archive.h5")
 
 
+@pytest.mark.mpirun
 @pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 3), (3, 2)])
 def test_killed_and_resumed_gives_the_same_archive(
     finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, first: int, second: int
@@ -72,6 +74,7 @@ def test_killed_and_resumed_gives_the_same_archive(
     assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
 
 
+@pytest.mark.mpirun
 def test_more_ranks_than_tracers(mpiepm: Run, finished: Path, tmp_path: Path) -> None:
     few = ["--set", "tracers={number=2, placement='sites', frames={}}", "--set", "run.duration=3"]
     for ranks in (1, 4):

@@ -60,8 +60,13 @@ def params(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("number", [errno.ENOLCK, 524, errno.EIO, errno.EAGAIN, 0], ids=str)
+@pytest.mark.parametrize(
+    ("number", "ranks"),
+    [
+        *((number, 1) for number in (errno.ENOLCK, 524, errno.EIO, errno.EAGAIN, 0)),
+        *(pytest.param(number, 2, marks=pytest.mark.mpirun) for number in (errno.ENOLCK, errno.EAGAIN)),
+    ],
+)
 def test_without_locks(
     number: int, ranks: int, library: Path, params: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from processes import CAP, slowness, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+pytestmark = pytest.mark.mpirun
 
 PARAMS = """
 [lattice]

@@ -181,6 +181,7 @@ def test_without_its_state_a_run_cannot_be_made_longer(
     assert files(folder) == FINISHED - {"state.h5"}
 
 
+@pytest.mark.mpirun
 def test_ranks_make_a_run_longer(parameters: Path, tmp_path: Path, mpiepm: Run) -> None:
     folder, whole = tmp_path / "run", tmp_path / "whole"
     assert run(parameters, "--out", folder) == 0

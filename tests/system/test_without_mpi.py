@@ -47,6 +47,7 @@ def test_mpi_that_cannot_start(no_mpi: None, mpiepm: Run, tmp_path: Path) -> Non
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.mpirun
 def test_doctor(mpiepm: Run, tmp_path: Path) -> None:
     done = mpiepm(1, "doctor", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
