@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray
+from archives import contents
 from mpi4py import MPI
 
 from mpiepm.core.params import parse
@@ -25,13 +26,6 @@ SHAPE = (13, 10)
 
 def whole(k: int) -> np.ndarray:
     return np.arange(k, k + SHAPE[0] * SHAPE[1], dtype=float).reshape(SHAPE)
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, o: found.__setitem__(name, o[()].tobytes()) if isinstance(o, h5py.Dataset) else None)
-    return found
 
 
 @pytest.mark.parametrize("parallel", [True, False])

@@ -58,22 +58,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.mpirun
 @pytest.mark.parametrize(
-    ("engine", "ranks"), [("sweep", 2), ("sweep", 3), ("sweep", 4), ("event", 3), ("split", 3), ("extremal", 2)]
-)
-def test_archive_is_the_same_on_any_number_of_ranks(
-    finished: Path, mpiepm: Run, tmp_path: Path, engine: str, ranks: int
-) -> None:
-    done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run", *ENGINES[engine])
-    assert done.returncode == 0, done.stderr
-    assert "tau_alpha" in done.stdout
-    assert contents(tmp_path / "run" / "archive.h5") == contents(finished / engine / "archive.h5")
-
-
-@pytest.mark.mpirun
-@pytest.mark.parametrize(
     ("engine", "first", "second"),
     [
-        ("sweep", 2, 1), ("sweep", 2, 3), ("event", 1, 2), ("split", 1, 3), ("extremal", 1, 2),
+        ("sweep", 2, 3), ("event", 1, 2), ("split", 1, 3),
     ],
 )
 def test_killed_and_resumed_gives_the_same_archive(
@@ -95,9 +82,10 @@ def test_killed_and_resumed_gives_the_same_archive(
     assert "unfinished" in info.stdout
     done = mpiepm(second, "run", "--out", folder, "--resume", "--set", "output.checkpoint_minutes=10")
     assert done.returncode == 0, done.stderr
+    assert "tau_alpha" in done.stdout
     assert contents(folder / "archive.h5") == contents(finished / engine / "archive.h5")
     assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
-    assert mpiepm(1, "info", folder).stdout.count(" ranks on ") == 2  # a line for each stretch of the run
+    assert len(re.findall(" ranks? on ", mpiepm(1, "info", folder).stdout)) == 2  # a line for each stretch of the run
 
 
 def test_archives_of_all_engines_are_sound(finished: Path, mpiepm: Run) -> None:

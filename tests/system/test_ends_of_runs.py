@@ -16,7 +16,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PARAMS = """
 [lattice]
-size = [64, 64]
+size = [32, 40]
 [model]
 temperature = 0.1
 [engine]
@@ -125,7 +125,7 @@ def test_a_wrong_walltime_touches_nothing(mpiepm: Run, params: Path, tmp_path: P
 @pytest.mark.mpirun
 def test_a_second_run_is_turned_away(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    first = start(environment, 2, params, folder)
+    first = start(environment, 2, params, folder, "--set", "run.origins=100_000")
     for mode in ("--resume", "--overwrite"):
         second = mpiepm(1, "run", params, "--out", folder, mode)
         assert second.returncode == 2

@@ -43,16 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.mpirun
-@pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_archive_is_the_same_on_any_number_of_ranks(finished: Path, mpiepm: Run, tmp_path: Path, ranks: int) -> None:
-    done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    assert "activity" in done.stdout
-    assert contents(tmp_path / "run" / "archive.h5") == contents(finished / "run" / "archive.h5")
-
-
-@pytest.mark.mpirun
-@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize(("first", "second"), [(1, 3), (3, 2)])
 def test_killed_and_resumed_gives_the_same_archive(
     finished: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path, first: int, second: int
 ) -> None:
@@ -70,17 +61,9 @@ def test_killed_and_resumed_gives_the_same_archive(
     assert not (folder / "archive.h5").exists()
     done = mpiepm(second, "run", "--out", folder, "--resume", "--set", "output.checkpoint_minutes=10")
     assert done.returncode == 0, done.stderr
+    assert "activity" in done.stdout
     assert contents(folder / "archive.h5") == contents(finished / "run" / "archive.h5")
     assert sorted(path.name for path in folder.iterdir()) == ["archive.h5", "params.toml", "run.log", "state.h5"]
-
-
-@pytest.mark.mpirun
-def test_more_ranks_than_tracers(mpiepm: Run, finished: Path, tmp_path: Path) -> None:
-    few = ["--set", "tracers={number=2, placement='sites', frames={}}", "--set", "run.duration=3"]
-    for ranks in (1, 4):
-        done = mpiepm(ranks, "run", finished / "params.toml", "--out", tmp_path / str(ranks), *few)
-        assert done.returncode == 0, done.stderr
-    assert contents(tmp_path / "1" / "archive.h5") == contents(tmp_path / "4" / "archive.h5")
 
 
 def test_random_model_with_the_activity_of_a_run(mpiepm: Run, finished: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,19 @@ def slurm(environment: dict[str, str]) -> Generator[Callable[[str], None], None,
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def impatient(environment: dict[str, str]) -> Iterator[None]:
+    """The programs of Slurm give up soon when they get no answer."""
+    patient = Path(environment["SLURM_CONF"])
+    hasty = patient.with_name("hasty.conf")
+    hasty.write_text(patient.read_text().replace("MessageTimeout=100", "MessageTimeout=5"))
+    environment["SLURM_CONF"] = str(hasty)
+    try:
+        yield
+    finally:
+        environment["SLURM_CONF"] = str(patient)
+
+
 def kill(folder: Path) -> None:
     """Wait for the run in the directory, and kill a rank of it."""
     holder = wait_for(lambda: lock.holder(folder))
@@ -88,7 +102,7 @@ def test_a_campaign_on_slurm(
     slurm: Callable[[str], None], mpiepm: Run, environment: dict[str, str], tmp_path: Path
 ) -> None:
     file, site, out, here = (tmp_path / name for name in ("campaign.toml", "site.toml", "out", "here"))
-    minutes = math.ceil(slowness())  # one is the shortest limit that Slurm knows
+    minutes = math.ceil(slowness() / 1.5)  # one is the shortest limit that Slurm knows
     file.write_text(FILE % minutes)
     # It looks every half minute, and warns up to that much too early: a job has 20 to 50 s, and more on a slower machine.
     site.write_text(f"warning = {10 * minutes}\n")
@@ -133,10 +147,11 @@ def test_a_campaign_on_slurm(
     known = time.time()
     wait(written_down)
     slurm("kill")
-    without = campaign("status")
+    with impatient(environment):
+        without = campaign("status")
+        lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert "Slurm does not answer" in without
     assert "1 failed" in without
-    lost = mpiepm(1, "campaign", "submit", file, "--out", out)
     assert lost.returncode == 2, lost.stdout  # it could submit twice
     slurm("start")
     wait(lambda: slurm("resume") or not queue())  # Slurm drains a node where it began a job twice
