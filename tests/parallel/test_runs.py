@@ -55,11 +55,13 @@ event_counts = true
 
 
 def archive(comm: MPI.Intracomm, params: AnyParameters, folder: Path) -> Path:
-    """Run in a new directory."""
-    if comm.rank == 0:
-        rundir.prepare(folder, params, resume=False, overwrite=False)
+    """Run in the directory, where a run of fewer origins may be."""
+    resume = folder.exists()
     comm.Barrier()
-    assert simulation.run(slabs(params, comm), params, folder, resume=False, quiet=True)
+    if comm.rank == 0:
+        rundir.prepare(folder, params, resume=resume, overwrite=False)
+    comm.Barrier()
+    assert simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=True)
     return folder / "archive.h5"
 
 
@@ -77,6 +79,15 @@ def archive(comm: MPI.Intracomm, params: AnyParameters, folder: Path) -> Path:
 def test_archive_is_the_same_on_any_number_of_ranks(shared_path: Path, text: str, overrides: list[str]) -> None:
     params = parse(text, overrides)
     together = archive(MPI.COMM_WORLD, params, shared_path / "together")
+    if MPI.COMM_WORLD.rank == 0:
+        alone = archive(MPI.COMM_SELF, params, shared_path / "alone")
+        assert contents(together) == contents(alone)
+
+
+def test_a_finished_run_is_made_longer(shared_path: Path) -> None:
+    for origins in (2, 3):
+        params = parse(EPMQ, ["engine.name=event", f"run.origins={origins}"])
+        together = archive(MPI.COMM_WORLD, params, shared_path / "together")
     if MPI.COMM_WORLD.rank == 0:
         alone = archive(MPI.COMM_SELF, params, shared_path / "alone")
         assert contents(together) == contents(alone)

@@ -55,7 +55,7 @@ def params(tmp_path: Path) -> Path:
     path = tmp_path / "p.toml"
     path.write_text(
         "lattice.size = [16, 20]\nmodel.temperature = 0.1\nengine.name = 'event'\n"
-        "run = { origins = 3, equilibrate = { events_per_site = 1 } }\noutput.checkpoint_minutes = 1e-4\n"
+        "run = { origins = 3, equilibrate = { events_per_site = 1 } }\noutput.checkpoint_minutes = 1e-3\n"
     )
     return path
 

@@ -179,13 +179,3 @@ def test_without_its_state_a_run_cannot_be_made_longer(
     assert run(parameters, "--out", folder, "--resume", "--set", "run.origins=3") == 2
     assert "cannot be made longer: it kept no state.h5 (output.keep_state)" in capfd.readouterr().err
     assert files(folder) == FINISHED - {"state.h5"}
-
-
-@pytest.mark.mpirun
-def test_ranks_make_a_run_longer(parameters: Path, tmp_path: Path, mpiepm: Run) -> None:
-    folder, whole = tmp_path / "run", tmp_path / "whole"
-    assert run(parameters, "--out", folder) == 0
-    assert run(parameters, "--out", whole, "--set", "run.origins=3") == 0
-    done = mpiepm(2, "run", "--out", folder, "--resume", "--set", "run.origins=3")
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "archive.h5") == contents(whole / "archive.h5")
