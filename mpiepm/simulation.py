@@ -21,7 +21,7 @@ from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.layout import advised_ranks
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, lock, rundir
+from mpiepm.io import checkpoint, lock, parallel, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe import final
@@ -255,6 +255,8 @@ def run(
         held = stack.enter_context(lock.held(folder, domain.comm))
         if progress is None:
             progress = stack.enter_context(Progress(folder / rundir.LOG, active=domain.rank == 0, quiet=quiet))
+        if fault := parallel.attempt(rundir.trial_file(folder), domain):
+            progress.warn(f"parallel HDF5 does not work here, so rank 0 writes for all: {fault}")
         longer = resume and rundir.has_archive(folder, domain)
         newest: Path | None = None
         faults: list[str] = []

@@ -26,6 +26,11 @@ _NAMES = re.compile(
 )
 
 
+def trial_file(folder: Path) -> Path:
+    """Where `io.parallel` may write: a name of which every start removes what a kill has left."""
+    return folder / (archive.NAME + ".partial")
+
+
 def _found(folder: Path) -> list[Path]:
     """Everything in the directory that has a name that we use."""
     if not folder.is_dir():

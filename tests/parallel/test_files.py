@@ -13,9 +13,10 @@ from mpi4py import MPI
 
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, checksum, crc, hdf5, rows
+from mpiepm.io import checkpoint, checksum, crc, hdf5, parallel, rows
 from mpiepm.io.archive import Archive
 from mpiepm.io.dataset import of_array, of_slabs
+from mpiepm.io.disk import together
 from mpiepm.observe.base import Variable
 from mpiepm.simulation import Simulation
 
@@ -34,12 +35,12 @@ def contents(path: Path) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("parallel", [True, False])
-def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if parallel:
-        assert hdf5.PARALLEL or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
+@pytest.mark.parametrize("everyone", [True, False])
+def test_fields_arrive_row_by_row(shared_path: Path, everyone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if everyone:
+        assert parallel.BUILT or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
     else:
-        monkeypatch.setattr(hdf5, "PARALLEL", False)
+        monkeypatch.setattr(parallel, "BUILT", False)
         monkeypatch.setattr(rows, "PIECE", 3 * 8 * SHAPE[1])  # three rows
     domain = Domain(SHAPE)
     slabs = [whole(k)[domain.rows] for k in range(3)]
@@ -57,6 +58,35 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
     with xarray.open_dataset(path, group="fields", engine="h5netcdf") as fields:
         assert fields["a"].dims == ("snapshot", "x", "y")
     assert not list(shared_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("fault", ["refused", "lost", ""])
+def test_rank_0_writes_where_mpi_io_does_not_work(shared_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 may refuse to write (as with MPI libraries that need a sync after each write), or what was written is not there."""
+
+    def write(path: Path, partial: Path, domain: Domain, *_: object) -> None:
+        with together(domain, path):
+            if fault == "refused":
+                raise OSError("Can't do independent write(s)")
+
+    domain, partial = Domain(SHAPE), shared_path / "archive.h5.partial"
+    monkeypatch.setattr(parallel, "_failed", False)
+    with monkeypatch.context() as patch:
+        if fault:
+            patch.setattr(rows, "write_parallel", write)
+        said = parallel.attempt(partial, domain)
+    domain.comm.Barrier()
+    several = parallel.BUILT and domain.size > 1
+    assert bool(said) == (several and bool(fault))
+    if said:
+        assert {"refused": "independent", "lost": "numbers that were written are not there"}[fault] in said
+    assert parallel.usable(domain) == (several and not fault)
+    assert not partial.exists()
+    slab = of_slabs(("snapshot", "x", "y"), [whole(1)[domain.rows]], domain.boundaries)
+    hdf5.write(shared_path / "file.h5", domain, {"fields/a": slab}, {"schema": "test"})
+    with h5py.File(shared_path / "file.h5", "r") as file:
+        assert np.array_equal(file["fields/a"][0], whole(1))
+    assert parallel.attempt(partial, domain) == ""  # another directory may be better
 
 
 def test_checksums_are_those_of_one_rank(shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,12 +189,12 @@ class Listed:
         self.rows = fields.get("rows", np.empty((0, 5)))
 
 
-@pytest.mark.parametrize("parallel", [hdf5.PARALLEL, False])
+@pytest.mark.parametrize("everyone", [parallel.BUILT, False])
 @pytest.mark.parametrize("lengths", [(0, 7, 0, 1), (5, 0, 0, 0), (0, 0, 0, 0)])
 def test_lists_come_back_in_their_order(
-    shared_path: Path, lengths: tuple[int, ...], parallel: bool, monkeypatch: pytest.MonkeyPatch
+    shared_path: Path, lengths: tuple[int, ...], everyone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hdf5, "PARALLEL", parallel)
+    monkeypatch.setattr(parallel, "BUILT", everyone)
     domain, path = Domain(SHAPE), shared_path / "checkpoint.h5"
     own = 100.0 * domain.rank + np.arange(5.0 * lengths[domain.rank]).reshape(-1, 5)
     expected = domain.gather(own)
