@@ -151,6 +151,40 @@ def test_segments_and_memory_join_in_order(shared_path: Path) -> None:
         assert list(file["s/count"]) == [10, 20, 21, 30, 31, 32, 40, 41, 42, 43]
 
 
+@pytest.mark.parametrize("everyone", [parallel.BUILT, False])
+def test_a_lost_segment_takes_its_origins_with_it(shared_path: Path, everyone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "BUILT", everyone)
+    domain = Domain(SHAPE)
+    variables = [
+        Variable("g/field", ("origin", "x", "y"), "f4", "1", "", distributed=True),
+        Variable("g/late", ("origin",), "i8", "1", ""),  # recorded when the next origin ends
+        Variable("series/origin", ("entry",), "i8", "1", ""),
+    ]
+    archive = Archive(shared_path, domain, variables)
+    for k in range(6):
+        archive.record("g/field", whole(k)[domain.rows])
+        if k:
+            archive.record("g/late", k - 1)
+        for _ in range(k):
+            archive.record("series/origin", k)
+        if k in (0, 2, 3):
+            archive.flush()
+    assert archive.find_lost() == []
+    domain.comm.Barrier()
+    if domain.rank == 0:
+        (shared_path / "journal" / "000001.h5").unlink()
+    domain.comm.Barrier()
+    assert archive.find_lost() == [str(shared_path / "journal" / "000001.h5")]
+    assert archive.find_lost() == []
+    assert archive.lengths() == {"g/field": 3, "g/late": 2, "series/origin": 12}
+    archive.record("g/late", 5)
+    assert archive.finish({}, {"params": "x"}) == "3 origins, and what else was in 1 segment of the journal"
+    with h5py.File(shared_path / "archive.h5", "r") as file:
+        assert np.array_equal(file["g/field"][:], [whole(k) for k in (3, 4, 5)])
+        assert file["g/late"][:].tolist() == [3, 4, 5]
+        assert file["series/origin"][:].tolist() == [0] * 3 + [1] * 4 + [2] * 5
+
+
 def test_checkpoint_is_read_back_on_another_cut(shared_path: Path) -> None:
     params = parse("[model]\ntemperature = 0.1", ["lattice.size=[13, 10]"])
     simulation = Simulation(Domain(SHAPE), params)
@@ -220,7 +254,7 @@ def test_a_checkpoint_is_compared_with_its_checksums_once(shared_path: Path, mon
         return damaged(path, sums, names)
 
     monkeypatch.setattr(checksum, "damaged", note)
-    newest, _ = checkpoint.newest_sound(shared_path, simulation.domain, params)
+    newest, *_ = checkpoint.newest_sound(shared_path, simulation.domain, params)
     assert newest is not None
     assert checkpoint.read_header(newest) == header
     checkpoint.restore(newest, simulation.domain, simulation.parts)
