@@ -240,13 +240,17 @@ def parameters(folder: Path) -> AnyParameters:
     ------
     ParameterError : if they are damaged, or nobody knows them
     """
-    if not (folder / PARAMETERS).exists():
-        if found := _of_archive(folder):
-            return found
-        for path in checkpoint.resumable(folder) if folder.is_dir() else ():
-            with suppress(ParameterError):
-                return checkpoint.progress(path)[0]
-    return load(folder / PARAMETERS)
+    try:
+        return load(folder / PARAMETERS)
+    except ParameterError:
+        with suppress(OSError):
+            if not (folder / PARAMETERS).exists():
+                if found := _of_archive(folder):
+                    return found
+                for path in checkpoint.resumable(folder):
+                    with suppress(ParameterError):
+                        return checkpoint.progress(path)[0]
+        raise
 
 
 def renew(folder: Path) -> None:

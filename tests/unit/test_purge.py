@@ -123,6 +123,18 @@ def test_parameters_that_are_gone(tmp_path: Path) -> None:
     assert parse((folder / "params.toml").read_text()) == params
 
 
+def test_files_of_somebody_else_keep_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run.log").touch()
+    os.utime(tmp_path / "run.log", (0, 0))
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    rundir.renew(tmp_path)
+    assert (tmp_path / "run.log").stat().st_mtime == 0
+
+
 def test_old_files_get_a_new_time(tmp_path: Path) -> None:
     whole(tmp_path / "run", 1)
     (tmp_path / "run" / "mine").touch()
