@@ -21,7 +21,7 @@ from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.layout import advised_ranks
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, lock, rundir
+from mpiepm.io import checkpoint, lock, parallel, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
 from mpiepm.observe import final
@@ -255,31 +255,35 @@ def run(
         held = stack.enter_context(lock.held(folder, domain.comm))
         if progress is None:
             progress = stack.enter_context(Progress(folder / rundir.LOG, active=domain.rank == 0, quiet=quiet))
+        if fault := parallel.attempt(rundir.trial_file(folder), domain):
+            progress.warn(f"parallel HDF5 does not work here, so rank 0 writes for all: {fault}")
         longer = resume and rundir.has_archive(folder, domain)
-        newest: Path | None = None
-        faults: list[str] = []
+        newest, faults, lost = checkpoint.Sound(None, [], [])
         if resume:
             progress.phase("checking the checkpoints")
             if longer:
                 newest = checkpoint.sound_state(folder, domain, params)
             else:
-                newest, faults = checkpoint.newest_sound(folder, domain, params)
+                newest, faults, lost = checkpoint.newest_sound(folder, domain, params)
         progress.phase("building the kernel's tables and the state")
         simulation = Simulation(domain, params)
         header = _restore(simulation, newest) if newest else {"history": [], "segments": []}
         history = header["history"]
         variables = [variable for observer in simulation.observers for variable in observer.variables]
         variables += final.variables(simulation.state)
-        archive = Archive(folder, domain, variables, [] if longer else header["segments"], units(params))
+        seals = [] if longer else ["" if k in lost else seal for k, seal in enumerate(header["segments"])]
+        archive = Archive(folder, domain, variables, seals, units(params), [] if longer else header.get("records", []))
         if longer:
             progress.phase("reading the archive")
-            _reopen(simulation, archive, folder, header)
+            _reopen(simulation, archive, folder, header, progress)
         history.append(stretch(domain.comm))
         shape, events = domain.shape, number_of(simulation.state.events, "event")
         progress.say(f"start: lattice {shape[0]} x {shape[1]}, {number_of(domain.size, 'rank')}, {events} so far")
         _advise(domain.size, params, progress)
         for fault in faults:
             progress.warn(f"{fault}; resumed from {newest}")
+        if lost:
+            progress.warn(f"the archive will lack the origins that were in {number_of(len(lost), 'segment')} of the journal")
         for difference in trajectory.differences(parse(header["params"]), params) if newest else ():
             progress.say(f"parameter changed since the checkpoint: {difference}")
         progress.follow(Status(simulation))
@@ -303,7 +307,7 @@ def run(
                 archive.flush()
             if saving:
                 history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
-                _save(simulation, archive, folder, history)
+                _save(simulation, archive, folder, history, progress)
                 pulse.saved()
                 progress.say("checkpoint written")
                 if reason:
@@ -311,7 +315,7 @@ def run(
                     return False
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(domain.comm)}
         progress.phase("writing the archive")
-        _finish(simulation, archive, folder, history)
+        _finish(simulation, archive, folder, history, progress)
         progress.say(f"finished: {number_of(simulation.state.events, 'event')} since the start, equilibration included")
         for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
             progress.warn(warning)
@@ -328,13 +332,25 @@ def _advise(ranks: int, params: AnyParameters, progress: Progress) -> None:
         progress.say(f"ranks: {ranks}, at most {most} are recommended for {given}")
 
 
-def _save(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
+def _save(
+    simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]], progress: Progress
+) -> None:
+    _tell_lost(archive, progress)
     archive.flush()
     simulation.phases.checkpoints += 1
     constants = {name: values.tolist() for name, values in simulation.constants().items()}  # to read the journal with
     text = simulation.params.to_toml()
-    header = {"history": history, "segments": archive.segments, "params": text, "constants": constants}
+    header = {
+        "history": history, "segments": archive.segments, "records": archive.counts, "params": text, "constants": constants,
+    }  # fmt: skip
     checkpoint.write(folder, simulation.domain, simulation.phases.checkpoints, simulation.parts, header)
+    if simulation.domain.rank == 0:
+        rundir.renew(folder)
+
+
+def _tell_lost(archive: Archive, progress: Progress) -> None:
+    for path in archive.find_lost():
+        progress.warn(f"{path}: is gone; the archive will lack the origins that were in it")
 
 
 def _end_phase(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]], pulse: Pulse) -> None:
@@ -345,21 +361,22 @@ def _end_phase(simulation: Simulation, archive: Archive, folder: Path, history: 
         guard.check(simulation)
         history[-1] |= {"wall_time": pulse.wall_time, "memory": peak_memory(simulation.domain.comm)}
         ends = simulation.params.run.overlap == 1  # then the archive is written at once, and needs no journal
+        archive.find_lost()
         if not ends:
             archive.flush()
         header = {
             "history": history, "segments": None if ends else archive.segments, "params": simulation.params.to_toml(),
-            "lengths": archive.lengths(),
+            "lengths": archive.lengths(), "records": archive.counts,
         }  # fmt: skip
         checkpoint.write_file(folder / checkpoint.STATE, simulation.domain, simulation.parts, header)
     simulation.end_phase(archive.record)
 
 
-def _reopen(simulation: Simulation, archive: Archive, folder: Path, header: dict[str, Any]) -> None:
+def _reopen(simulation: Simulation, archive: Archive, folder: Path, header: dict[str, Any], progress: Progress) -> None:
     """Make a finished run an unfinished one: its archive becomes a journal and a checkpoint, and only then is removed."""
     _tidy(simulation.domain, folder)
     archive.take_over(header["lengths"])
-    _save(simulation, archive, folder, header["history"])
+    _save(simulation, archive, folder, header["history"], progress)
     rundir.drop_archive(folder, simulation.domain)
 
 
@@ -375,7 +392,9 @@ def _restore(simulation: Simulation, newest: Path) -> dict[str, Any]:
     return header
 
 
-def _finish(simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]]) -> None:
+def _finish(
+    simulation: Simulation, archive: Archive, folder: Path, history: list[dict[str, Any]], progress: Progress
+) -> None:
     """Complete the archive; only then the checkpoints are no longer needed."""
     attributes = {
         "mpiepm_version": history[-1]["mpiepm"],
@@ -385,7 +404,9 @@ def _finish(simulation: Simulation, archive: Archive, folder: Path, history: lis
         "provenance": json.dumps(history, indent=1),
     }
     final.record_final(simulation.state, archive.record)
-    archive.finish(simulation.constants(), attributes)
+    _tell_lost(archive, progress)
+    if lost := archive.finish(simulation.constants(), attributes):
+        progress.warn(f"lost: {lost}")
     _tidy(simulation.domain, folder)
     if simulation.domain.rank == 0 and not simulation.params.output.keep_state:
         (folder / checkpoint.STATE).unlink(missing_ok=True)  # of a shorter run

@@ -126,9 +126,9 @@ def _changed(folder: Path, overrides: Sequence[str]) -> AnyParameters:
     ParameterError : if there is no run, or one of them is wrong
     """
     rundir.require_run(folder)
-    own = load(folder / rundir.PARAMETERS)
+    own = rundir.parameters(folder)
     try:
-        return load(folder / rundir.PARAMETERS, overrides)
+        return parse(own.to_toml(), overrides, str(folder / rundir.PARAMETERS))
     except ParameterError:
         for override in overrides:  # of another name the other keys of its section are unknown
             if override.partition("=")[0].strip() in ("model.name", "engine.name"):

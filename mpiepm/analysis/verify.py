@@ -68,10 +68,13 @@ def verify(folder: Path) -> Report:
     if (folder / archive.NAME).exists():
         _archive(report, params)
         return report
-    segments = [_checkpoint(report, path, params) for path in checkpoint.existing(folder)]
-    for number in range(max(segments, default=0)):
+    seals: list[str] = []
+    for path in checkpoint.existing(folder):
+        seals = max(_checkpoint(report, path, params), seals, key=len)
+    for number, seal in enumerate(seals):
         path = journal.segment(folder, number)
-        report.attempt(lambda path=path: journal.seal_of_segment(path))  # type: ignore[misc]
+        if report.check(seal, f"{path}: was lost while the run went on"):
+            report.attempt(lambda path=path: journal.seal_of_segment(path))  # type: ignore[misc]
     return report
 
 
@@ -87,6 +90,8 @@ def _archive(report: Report, params: AnyParameters | None) -> None:
             run = report.attempt(lambda: read(report.folder)) if len(report.findings) == before else None
             if run is None:
                 return  # no need to ask whether damaged numbers fit together
+            lost = text(file.attrs, "lost") if "lost" in file.attrs else ""
+            report.check(not lost, f"{path}: lost before it was written: {lost}")
             if params:
                 there = parse(text(file.attrs, "params"))
                 fits = there == params or trajectory.is_longer(params, there)
@@ -109,12 +114,12 @@ def _check_sums(report: Report, path: Path, file: h5py.File) -> None:
             report.check(False, f"{damaged(path, error)}: {name}")
 
 
-def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int:
-    """Check one checkpoint; number of journal segments that it needs."""
+def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> list[str]:
+    """Check one checkpoint; seals of the journal segments that it needs."""
     whole = report.attempt(lambda: seal_of(path, "checkpoint", checkpoint.READABLE))
     header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None
     if header is None:
-        return 0
+        return []
     with h5py.File(path, "r", locking=False) as file:
         for name in ("state/stress", "state/plastic_strain"):
             if not report.check(name in file, f"{path}: {name} is missing"):
@@ -123,4 +128,4 @@ def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> int
             if params:
                 shape = file[name].shape[1:]
                 report.check(shape == params.lattice.size, f"{path}: {name} is {shape}, not the lattice")
-    return len(header["segments"] or ())
+    return list(header["segments"] or ())

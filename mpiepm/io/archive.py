@@ -20,6 +20,7 @@ from mpiepm.io import crc, hdf5, journal
 from mpiepm.io.columns import Column, Ragged, Slabs
 from mpiepm.io.dataset import Dataset, of_array
 from mpiepm.io.disk import sync, together
+from mpiepm.io.gaps import Gaps
 from mpiepm.io.opening import damaged, open_archive
 from mpiepm.observe.base import Variable
 
@@ -49,18 +50,20 @@ class Archive:
     Parameters
     ----------
     variables : what will be recorded
-    segments : seals of the journal segments that belong to the trajectory (none, or from the checkpoint)
+    segments : seals of the journal segments that belong to the trajectory (none, or from the checkpoint), "": it is lost
+    counts : how many records of each variable they have, as far as known
     units : those of the model
     """
 
     def __init__(
         self, folder: Path, domain: Domain, variables: Iterable[Variable], segments: Sequence[str] = (),
-        units: Units | None = None,
+        units: Units | None = None, counts: Sequence[Mapping[str, int]] = (),
     ) -> None:  # fmt: skip
         self.folder, self.domain = folder, domain
         self._units = units or Units()
         self.variables = {variable.name: variable for variable in variables}
         self.segments = list(segments)
+        self.counts = [dict(count) for count in counts] or self._counted()
         self._columns = {name: _column(variable) for name, variable in self.variables.items()}
 
     def record(self, name: str, value: np.ndarray | float | int) -> None:
@@ -91,23 +94,61 @@ class Archive:
                 contents[name] = self._dataset(name, dims, [])
         path = journal.segment(self.folder, len(self.segments))
         self.segments.append(hdf5.write(path, self.domain, contents, {"schema": journal.SCHEMA}, sealed=True))
+        self.counts.append(self._waiting())
         for column in self._columns.values():
             column.clear()
 
-    def _dataset(self, name: str, dims: tuple[str, ...], places: journal.Places) -> Dataset:
-        """All records of a variable: those in `places` of the journal, then those in memory."""
+    def find_lost(self) -> list[str]:
+        """Segments that are gone, but were not yet when this was last asked. Collective.
+
+        They are counted as lost from now on: the run goes on, and its archive will lack what was in them.
+        """
+        gone = on_root(self.domain.comm, lambda: journal.missing(self.folder, self.segments))
+        for number in gone:
+            self.segments[number] = ""
+        return [str(journal.segment(self.folder, number)) for number in gone]
+
+    def _waiting(self) -> dict[str, int]:
+        return {name: len(column) for name, column in self._columns.items() if len(column)}
+
+    def _index(self) -> journal.Index:
+        return on_root(self.domain.comm, lambda: journal.index(self.folder, self.segments))
+
+    def _counted(self) -> list[dict[str, int]]:
+        """Records in each segment, from the segments themselves."""
+        counts: list[dict[str, int]] = [{} for _ in self.segments]
+        for name, places in (self._index() if counts else {}).items():
+            for number, (length, *_) in places:
+                counts[number][name] = length
+        return counts
+
+    def _gaps(self, index: journal.Index) -> Gaps:
+        """What is lost with segments of the journal. Collective."""
+
+        def values(name: str) -> np.ndarray:
+            return on_root(self.domain.comm, lambda: np.concatenate(list(self._blocks(name, index.get(name, []), None))))
+
+        lost = [number for number, seal in enumerate(self.segments) if not seal]
+        return Gaps(self.variables, lost, self.counts, self._waiting(), values)
+
+    def _blocks(self, name: str, places: journal.Places, rows: slice | None) -> Iterator[np.ndarray]:
+        yield from journal.blocks(self.folder, name, places, rows)
+        if len(self._columns[name]):
+            yield from self._columns[name].blocks()
+
+    def _dataset(self, name: str, dims: tuple[str, ...], places: journal.Places, gaps: Gaps | None = None) -> Dataset:
+        """All records of a variable, but for `gaps`: those in `places` of the journal, then those in memory."""
         variable, column = self.variables[name], self._columns[name]
         entries = [shape[1:] for _, shape in places]
         if len(column):
             entries.append(self._whole(variable, column.entry))
         entry = max(entries, key=lambda shape: shape[:1])  # they differ in the first number only, and only if ragged
-        length = sum(shape[0] for _, shape in places) + len(column)
+        length = int(gaps.keep(name).sum()) if gaps else sum(shape[0] for _, shape in places) + len(column)
         rows = self._rows(variable) if variable.distributed else None
 
-        def blocks() -> Iterator[np.ndarray]:
-            yield from journal.blocks(self.folder, name, places, rows)
-            if len(column):
-                yield from column.blocks()
+        def blocks() -> Iterable[np.ndarray]:
+            found = self._blocks(name, places, rows)
+            return gaps.select(name, found) if gaps else found
 
         labels = {"units": self._units.of(variable.units), "description": variable.description}
         source = (lambda: _widened(blocks(), entry[0])) if variable.ragged else blocks
@@ -115,11 +156,9 @@ class Archive:
         return Dataset(dims, (length, *entry), dtype, source, labels, self._boundaries(variable))
 
     def lengths(self) -> dict[str, int]:
-        """Records of each variable so far, in the journal and in memory."""
-        index = on_root(self.domain.comm, lambda: journal.index(self.folder, len(self.segments)))
-        return {
-            name: len(column) + sum(shape[0] for _, shape in index.get(name, [])) for name, column in self._columns.items()
-        }
+        """Records of each variable so far, in the journal and in memory, as many as the archive gets. Collective."""
+        gaps = self._gaps(self._index())
+        return {name: int(gaps.keep(name).sum()) for name in self._columns}
 
     def take_over(self, lengths: Mapping[str, int]) -> None:
         """Record once more what ``archive.h5`` holds: of each variable the first records, `lengths` of them.
@@ -158,8 +197,10 @@ class Archive:
         """Shape of a record on the whole lattice."""
         return (variable.items or self.domain.shape[0], *entry[1:]) if variable.distributed else entry
 
-    def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> None:
+    def finish(self, constants: dict[str, np.ndarray], attributes: dict[str, Any]) -> str:
         """Write ``archive.h5`` with everything recorded and the `constants`; the journal is no longer needed then.
+
+        Returns what is lost, "" if nothing is. Collective.
 
         Memory beyond the records that wait: a block of a variable.
 
@@ -172,11 +213,14 @@ class Archive:
             dimension, units, description = _CONSTANTS[name]
             labels = {"units": self._units.of(units), "description": description}
             contents[name] = of_array((dimension,), values, labels)
-        index = on_root(self.domain.comm, lambda: journal.index(self.folder, len(self.segments)))
+        index = self._index()
+        gaps = self._gaps(index) if "" in self.segments else None
         for name, variable in self.variables.items():
-            if name in index or len(self._columns[name]):
-                contents[name] = self._dataset(name, variable.dims, index.get(name, []))
-        hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes})
+            if gaps.keep(name).any() if gaps else name in index or len(self._columns[name]):
+                contents[name] = self._dataset(name, variable.dims, index.get(name, []), gaps)
+        lost = {"lost": str(gaps)} if gaps else {}
+        hdf5.write(self.folder / NAME, self.domain, contents, {"schema": SCHEMA, **attributes, **lost})
+        return str(gaps or "")
 
 
 def check(path: Path) -> None:

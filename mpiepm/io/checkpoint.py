@@ -12,7 +12,7 @@ import json
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import h5py
 import numpy as np
@@ -45,6 +45,14 @@ class Saveable(Protocol):
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`. Collective."""
+
+
+class Sound(NamedTuple):
+    """From where a run goes on: `path` (None: from the start), what is wrong with other files, numbers of lost segments."""
+
+    path: Path | None
+    faults: list[str]
+    lost: list[int]
 
 
 def existing(folder: Path) -> list[Path]:
@@ -89,8 +97,10 @@ def write_file(path: Path, domain: Domain, parts: dict[str, Saveable], header: d
     hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
 
 
-def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[Path | None, list[str]]:
-    """The newest sound checkpoint, with all its journal, that `params` can continue; what is wrong with newer ones. Collective.
+def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> Sound:
+    """The newest sound checkpoint, with all its journal, that `params` can continue. Collective.
+
+    Where every checkpoint lacks segments of its journal, it is the one that lacks least.
 
     Raises
     ------
@@ -99,20 +109,28 @@ def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> tuple[P
     return on_root(domain.comm, lambda: newest_sound_here(folder, params))
 
 
-def newest_sound_here(folder: Path, params: AnyParameters) -> tuple[Path | None, list[str]]:
+def newest_sound_here(folder: Path, params: AnyParameters) -> Sound:
     """As `newest_sound`, on one rank alone."""
     faults: list[str] = []
+    incomplete: list[Sound] = []
     for path in resumable(folder):
         try:
             _check(path, params)
-            journal.check(folder, read_header(path)["segments"])
+            header = read_header(path)
+            lost = journal.faults(folder, header["segments"])
         except ParameterError as error:
             faults.append(str(error))
             continue
-        return path, faults
+        if not lost:
+            return Sound(path, faults, [])
+        faults += [fault for fault in lost.values() if fault not in faults]
+        if "records" in header:  # how many each segment has
+            incomplete.append(Sound(path, faults, list(lost)))
+    if incomplete:
+        return min(incomplete, key=lambda sound: len(sound.lost))
     if faults:
         raise ParameterError(f"{folder}: no sound checkpoint to resume from: {'; '.join(faults)}")
-    return None, []
+    return Sound(None, [], [])
 
 
 def sound_state(folder: Path, domain: Domain, params: AnyParameters) -> Path:

@@ -1,8 +1,8 @@
 """HDF5 files that are written once, whole, checksums included, and appear under their name only when they are complete.
 
 Rank 0 lays out the file with h5netcdf (named dimensions, units) and writes the small variables, block by block. The rows of
-distributed variables are then written by all ranks into contiguous storage through MPI-IO; where h5py is serial, rank 0
-receives them rank by rank. Both ways give the same file. Nothing is ever resized.
+distributed variables are then written by all ranks into contiguous storage through MPI-IO; where that does not work
+(`io.parallel`), rank 0 receives them rank by rank. Both ways give the same file. Nothing is ever resized.
 
 HDF5 itself protects all metadata by checksums (the file format of its version 1.8 and later). Values get a CRC each, in an
 attribute of their dataset (`io.crc`); a file that only mpiepm reads is sealed as a whole instead (`io.checksum`).
@@ -22,12 +22,11 @@ from mpiepm.core import alive
 from mpiepm.core.faults import WriteError
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import root_at_work
-from mpiepm.io import checksum, crc, rows
+from mpiepm.io import checksum, crc, parallel, rows
 from mpiepm.io.dataset import Dataset
 from mpiepm.io.disk import require, sync, together
 from mpiepm.io.rawfile import RawFile
 
-PARALLEL = bool(h5py.get_config().mpi)
 DIMENSIONS = "dimensions"  # attribute: names of the dimensions, for readers that do not follow references
 _FORMAT = ("v108", "v110")  # of HDF5: its metadata have checksums
 
@@ -46,6 +45,7 @@ def write(
     partial = path.with_name(path.name + ".partial")
     distributed = {name: d for name, d in datasets.items() if d.distributed}
     wanted = sum(dataset.bytes for dataset in datasets.values())
+    everyone_writes = bool(distributed) and parallel.usable(domain)
     file: h5py.File | None = None
     raw: RawFile | None = None
     seal = ""
@@ -58,12 +58,12 @@ def write(
                 file = h5py.File(raw, "w", libver=_FORMAT, track_order=True)  # netCDF wants the order
                 _lay_out(file, domain.shape, datasets, attributes, sums=not sealed)
                 _fill(file, datasets, sums=not sealed)
-                if PARALLEL or not distributed:
+                if everyone_writes or not distributed:
                     file.close()
                     raw.finish()
         sums = np.zeros(len(distributed), np.uint32)
         if distributed:
-            if PARALLEL:
+            if everyone_writes:
                 rows.write_parallel(path, partial, domain, distributed, sums, wanted)
             else:
                 with together(domain, path, wanted):
@@ -84,7 +84,7 @@ def write(
                             _set_sum(file[name], value)
                     raw.finish()
         with together(domain, path, wanted):
-            if domain.rank == 0 or (distributed and PARALLEL):
+            if domain.rank == 0 or everyone_writes:
                 sync(partial)  # the host of every rank tells only of what its own ranks have written
         with together(domain, path, wanted):
             if domain.rank == 0:

@@ -4,6 +4,7 @@ A segment is written once, sealed, and never touched again. A checkpoint knows i
 written anew, after it had fallen back to an older checkpoint, is not taken for the one that was there before.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,28 +39,48 @@ def seal_of_segment(path: Path) -> str:
     return seal_of(path, "journal", (SCHEMA,))
 
 
-def check(run: Path, seals: Sequence[str]) -> None:
-    """Are the segments there that have these seals?
+def faults(run: Path, seals: Sequence[str]) -> dict[int, str]:
+    """What is wrong with the segments that must have these seals ("": known to be lost): missing, damaged, another one.
 
     Raises
     ------
-    ParameterError : if one of them is missing, damaged or another one
+    ParameterError : if one is there and cannot be read, so that it may be sound
     """
+    found = {}
     for number, expected in enumerate(seals):
         path = segment(run, number)
-        if seal_of_segment(path) != expected:
-            raise ParameterError(f"{path}: is not the segment that belongs to the checkpoint")
+        try:
+            path.open("rb").close()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
+        try:
+            if expected and seal_of_segment(path) != expected:
+                found[number] = f"{path}: is not the segment that belongs to the checkpoint"
+        except ParameterError as error:
+            found[number] = str(error)
+    return found
 
 
-def index(run: Path, segments: int) -> Index:
-    """Which variable is where.
+def missing(run: Path, seals: Sequence[str]) -> list[int]:
+    """Numbers of the segments that are not there, without those that are known to be lost. Others are not looked into."""
+    try:
+        there = set(os.listdir(folder_of(run)))
+    except OSError:
+        there = set()
+    return [number for number, seal in enumerate(seals) if seal and segment(run, number).name not in there]
+
+
+def index(run: Path, seals: Sequence[str]) -> Index:
+    """Which variable is where. Segments without a seal are lost.
 
     Raises
     ------
     WriteError : if a segment cannot be read, so that the archive cannot be written
     """
     found: Index = {}
-    for number in range(segments):
+    for number in (number for number, seal in enumerate(seals) if seal):
         alive.got_on()
         path = segment(run, number)
 

@@ -78,6 +78,11 @@ def _open_together(path: Path, partial: Path, domain: Domain, wanted: int) -> h5
     return file
 
 
+def abandoned(domain: Domain) -> bool:
+    """Does any rank hold a file that it cannot close? Collective."""
+    return any(domain.comm.allgather(bool(_ABANDONED)))
+
+
 _ABANDONED: list[h5py.File] = []  # must not be closed, not even by the garbage collection
 
 

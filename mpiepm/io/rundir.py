@@ -1,6 +1,8 @@
 """The directory of a run: what belongs to us in it, and what a new run may do with what it finds."""
 
+import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,11 +21,17 @@ from mpiepm.io.hdf5 import text
 PARAMETERS = "params.toml"
 LOG = "run.log"
 HEARTBEATS = "heartbeats"  # of `watchdog`, on several ranks, while they run
+_OLD = 86400  # seconds: a day
 _NAMES = re.compile(
     rf"{re.escape(PARAMETERS)}(\.partial)?|{re.escape(LOG)}(\.1)?|{HEARTBEATS}|{re.escape(archive.NAME)}(\.partial)?"
     rf"|{re.escape(checkpoint.STATE)}(\.partial)?|checkpoint-\d{{6,}}\.h5(\.partial)?"
     r"|journal/\d{6,}\.h5(\.partial)?"
 )
+
+
+def trial_file(folder: Path) -> Path:
+    """Where `io.parallel` may write: a name of which every start removes what a kill has left."""
+    return folder / (archive.NAME + ".partial")
 
 
 def _found(folder: Path) -> list[Path]:
@@ -176,7 +184,7 @@ def plant(folder: Path, params: AnyParameters) -> None:
     ParameterError : if it cannot be made, or holds a run that cannot go on with these parameters
     """
     if not (folder / PARAMETERS).exists():
-        prepare(folder, params, resume=False, overwrite=False)
+        prepare(folder, params, resume=True, overwrite=False)
     elif load(folder / PARAMETERS) != params:
         with occupied(folder):
             _resumable(folder, params)
@@ -184,7 +192,9 @@ def plant(folder: Path, params: AnyParameters) -> None:
 
 def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
     """The parameters with which the run goes on, which then lie in the directory; `params` as far as they may change."""
-    stored = load(folder / PARAMETERS)
+    stored = parameters(folder)
+    if not (folder / PARAMETERS).exists():
+        _write(folder / PARAMETERS, stored.to_toml())
     if params is None or params == stored:
         return stored
     if why := refusal(folder, params):
@@ -203,7 +213,7 @@ def refusal(folder: Path, params: AnyParameters) -> str:
     ------
     ParameterError : if there are no readable parameters in it
     """
-    stored, reached = _of_archive(folder) or load(folder / PARAMETERS), None
+    stored, reached = _of_archive(folder) or parameters(folder), None
     others = f"{folder} holds a run with other parameters: "
     if (folder / archive.NAME).exists():
         reached = trajectory.Reached(stored.run.origins, stored.run.origin_duration or 0.0)
@@ -221,6 +231,34 @@ def refusal(folder: Path, params: AnyParameters) -> str:
             if not (refused := trajectory.refusals(there, params, reached)):
                 return ""
     return others + "; ".join(refused) if refused else ""
+
+
+def parameters(folder: Path) -> AnyParameters:
+    """Those of the run in the directory; if their file has been removed, what the archive or a checkpoint knows.
+
+    Raises
+    ------
+    ParameterError : if they are damaged, or nobody knows them
+    """
+    try:
+        return load(folder / PARAMETERS)
+    except ParameterError:
+        with suppress(OSError):
+            if not (folder / PARAMETERS).exists():
+                if found := _of_archive(folder):
+                    return found
+                for path in checkpoint.resumable(folder):
+                    with suppress(ParameterError):
+                        return checkpoint.progress(path)[0]
+        raise
+
+
+def renew(folder: Path) -> None:
+    """Give old files of a run at work a new time, as some file systems remove what has not been touched for some weeks."""
+    for path in _found(folder):
+        with suppress(OSError):  # it is somebody else's, or has just been removed
+            if time.time() - path.stat().st_mtime > _OLD:
+                os.utime(path)
 
 
 def _of_archive(folder: Path) -> AnyParameters | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import AnyParameters, ParameterError, load
+from mpiepm.core.params import AnyParameters, ParameterError
 from mpiepm.io import checkpoint, journal, rundir
 
 
@@ -38,7 +38,8 @@ class Recorded:
 def exists(folder: Path) -> bool:
     """Does the directory hold a run that has begun and has no archive? What cannot be read holds none."""
     try:
-        return folder.is_dir() and not rundir.is_finished(folder) and (folder / rundir.PARAMETERS).is_file()
+        begun = folder.is_dir() and not rundir.is_finished(folder)
+        return begun and ((folder / rundir.PARAMETERS).is_file() or bool(checkpoint.existing(folder)))
     except OSError:
         return False
 
@@ -50,11 +51,13 @@ def recorded(folder: Path) -> Recorded:
     ------
     ParameterError : if there is no sound checkpoint, or it was written before checkpoints had `constants`
     """
-    params = load(folder / rundir.PARAMETERS)
-    path, _ = checkpoint.newest_sound_here(folder, params)
+    params = rundir.parameters(folder)
+    path, _, lost = checkpoint.newest_sound_here(folder, params)
     if path is None:
         raise ParameterError(f"{folder}: unfinished, and there is no checkpoint yet: its records can be read from the first on")
     header, state, phases = checkpoint.read_header(path), *(checkpoint.read_parts(path)[name] for name in ("state", "phases"))
+    if lost or "" in header["segments"]:
+        raise ParameterError(f"{folder}: segments of the journal are lost; resume the run: its archive will have the rest")
     if "constants" not in header:
         raise ParameterError(f"{path}: was written by an older version, whose unfinished runs cannot be read; finish the run")
     constants = {name: np.array(values) for name, values in header["constants"].items()}

@@ -14,9 +14,10 @@ from mpi4py import MPI
 
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
-from mpiepm.io import checkpoint, checksum, crc, hdf5, rows
+from mpiepm.io import checkpoint, checksum, crc, hdf5, parallel, rows
 from mpiepm.io.archive import Archive
 from mpiepm.io.dataset import of_array, of_slabs
+from mpiepm.io.disk import together
 from mpiepm.observe.base import Variable
 from mpiepm.simulation import Simulation
 
@@ -28,12 +29,12 @@ def whole(k: int) -> np.ndarray:
     return np.arange(k, k + SHAPE[0] * SHAPE[1], dtype=float).reshape(SHAPE)
 
 
-@pytest.mark.parametrize("parallel", [True, False])
-def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if parallel:
-        assert hdf5.PARALLEL or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
+@pytest.mark.parametrize("everyone", [True, False])
+def test_fields_arrive_row_by_row(shared_path: Path, everyone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if everyone:
+        assert parallel.BUILT or "pypi" in (Path(sys.prefix) / ".mpiepm-setup").read_text()
     else:
-        monkeypatch.setattr(hdf5, "PARALLEL", False)
+        monkeypatch.setattr(parallel, "BUILT", False)
         monkeypatch.setattr(rows, "PIECE", 3 * 8 * SHAPE[1])  # three rows
     domain = Domain(SHAPE)
     slabs = [whole(k)[domain.rows] for k in range(3)]
@@ -51,6 +52,35 @@ def test_fields_arrive_row_by_row(shared_path: Path, parallel: bool, monkeypatch
     with xarray.open_dataset(path, group="fields", engine="h5netcdf") as fields:
         assert fields["a"].dims == ("snapshot", "x", "y")
     assert not list(shared_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("fault", ["refused", "lost", ""])
+def test_rank_0_writes_where_mpi_io_does_not_work(shared_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HDF5 may refuse to write (as with MPI libraries that need a sync after each write), or what was written is not there."""
+
+    def write(path: Path, partial: Path, domain: Domain, *_: object) -> None:
+        with together(domain, path):
+            if fault == "refused":
+                raise OSError("Can't do independent write(s)")
+
+    domain, partial = Domain(SHAPE), shared_path / "archive.h5.partial"
+    monkeypatch.setattr(parallel, "_failed", False)
+    with monkeypatch.context() as patch:
+        if fault:
+            patch.setattr(rows, "write_parallel", write)
+        said = parallel.attempt(partial, domain)
+    domain.comm.Barrier()
+    several = parallel.BUILT and domain.size > 1
+    assert bool(said) == (several and bool(fault))
+    if said:
+        assert {"refused": "independent", "lost": "numbers that were written are not there"}[fault] in said
+    assert parallel.usable(domain) == (several and not fault)
+    assert not partial.exists()
+    slab = of_slabs(("snapshot", "x", "y"), [whole(1)[domain.rows]], domain.boundaries)
+    hdf5.write(shared_path / "file.h5", domain, {"fields/a": slab}, {"schema": "test"})
+    with h5py.File(shared_path / "file.h5", "r") as file:
+        assert np.array_equal(file["fields/a"][0], whole(1))
+    assert parallel.attempt(partial, domain) == ""  # another directory may be better
 
 
 def test_checksums_are_those_of_one_rank(shared_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +145,40 @@ def test_segments_and_memory_join_in_order(shared_path: Path) -> None:
         assert list(file["s/count"]) == [10, 20, 21, 30, 31, 32, 40, 41, 42, 43]
 
 
+@pytest.mark.parametrize("everyone", [parallel.BUILT, False])
+def test_a_lost_segment_takes_its_origins_with_it(shared_path: Path, everyone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "BUILT", everyone)
+    domain = Domain(SHAPE)
+    variables = [
+        Variable("g/field", ("origin", "x", "y"), "f4", "1", "", distributed=True),
+        Variable("g/late", ("origin",), "i8", "1", ""),  # recorded when the next origin ends
+        Variable("series/origin", ("entry",), "i8", "1", ""),
+    ]
+    archive = Archive(shared_path, domain, variables)
+    for k in range(6):
+        archive.record("g/field", whole(k)[domain.rows])
+        if k:
+            archive.record("g/late", k - 1)
+        for _ in range(k):
+            archive.record("series/origin", k)
+        if k in (0, 2, 3):
+            archive.flush()
+    assert archive.find_lost() == []
+    domain.comm.Barrier()
+    if domain.rank == 0:
+        (shared_path / "journal" / "000001.h5").unlink()
+    domain.comm.Barrier()
+    assert archive.find_lost() == [str(shared_path / "journal" / "000001.h5")]
+    assert archive.find_lost() == []
+    assert archive.lengths() == {"g/field": 3, "g/late": 2, "series/origin": 12}
+    archive.record("g/late", 5)
+    assert archive.finish({}, {"params": "x"}) == "3 origins, and what else was in 1 segment of the journal"
+    with h5py.File(shared_path / "archive.h5", "r") as file:
+        assert np.array_equal(file["g/field"][:], [whole(k) for k in (3, 4, 5)])
+        assert file["g/late"][:].tolist() == [3, 4, 5]
+        assert file["series/origin"][:].tolist() == [0] * 3 + [1] * 4 + [2] * 5
+
+
 def test_checkpoint_is_read_back_on_another_cut(shared_path: Path) -> None:
     params = parse("[model]\ntemperature = 0.1", ["lattice.size=[13, 10]"])
     simulation = Simulation(Domain(SHAPE), params)
@@ -153,12 +217,12 @@ class Listed:
         self.rows = fields.get("rows", np.empty((0, 5)))
 
 
-@pytest.mark.parametrize("parallel", [hdf5.PARALLEL, False])
+@pytest.mark.parametrize("everyone", [parallel.BUILT, False])
 @pytest.mark.parametrize("lengths", [(0, 7, 0, 1), (5, 0, 0, 0), (0, 0, 0, 0)])
 def test_lists_come_back_in_their_order(
-    shared_path: Path, lengths: tuple[int, ...], parallel: bool, monkeypatch: pytest.MonkeyPatch
+    shared_path: Path, lengths: tuple[int, ...], everyone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hdf5, "PARALLEL", parallel)
+    monkeypatch.setattr(parallel, "BUILT", everyone)
     domain, path = Domain(SHAPE), shared_path / "checkpoint.h5"
     own = 100.0 * domain.rank + np.arange(5.0 * lengths[domain.rank]).reshape(-1, 5)
     expected = domain.gather(own)
@@ -184,7 +248,7 @@ def test_a_checkpoint_is_compared_with_its_checksums_once(shared_path: Path, mon
         return damaged(path, sums, names)
 
     monkeypatch.setattr(checksum, "damaged", note)
-    newest, _ = checkpoint.newest_sound(shared_path, simulation.domain, params)
+    newest, *_ = checkpoint.newest_sound(shared_path, simulation.domain, params)
     assert newest is not None
     assert checkpoint.read_header(newest) == header
     checkpoint.restore(newest, simulation.domain, simulation.parts)

@@ -106,12 +106,16 @@ def test_a_damaged_journal_is_found(unfinished: Path, tmp_path: Path) -> None:
     last = folder / "journal" / f"{len(of_before):06d}.h5"
     first = folder / "journal" / "000000.h5"
     shutil.copy(first, last)  # a sound file, but another one
-    found, faults = checkpoint.newest_sound(folder, domain, params)
+    found, faults, _ = checkpoint.newest_sound(folder, domain, params)
     assert found == before
     assert faults == [f"{last}: is not the segment that belongs to the checkpoint"]
     last.unlink()
     assert f"{last}: no such file" in checkpoint.newest_sound(folder, domain, params)[1][0]
     damage(first, 0.5)
+    assert checkpoint.newest_sound(folder, domain, params).lost == [0]
+    assert checkpoint.newest_sound(folder, domain, params).path == before  # the newest lacks two
+    first.unlink()
+    first.mkdir()
     with pytest.raises(ParameterError, match="no sound checkpoint to resume from"):
         checkpoint.newest_sound(folder, domain, params)
 
@@ -130,7 +134,7 @@ def test_no_damage_goes_unseen(unfinished: Path, tmp_path: Path) -> None:
     choose = random.Random(1)
     shutil.copytree(unfinished / "journal", tmp_path / "journal")
     path.write_bytes(sound)
-    assert checkpoint.newest_sound(tmp_path, domain, params) == (path, [])
+    assert checkpoint.newest_sound(tmp_path, domain, params) == (path, [], [])
     for trial in range(400):
         content = bytearray(sound)
         first = choose.randrange(len(content)) if trial % 2 else len(content) - 1 - choose.randrange(400)

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mpi4py import MPI
+
+from mpiepm.io import parallel
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SOURCE = r"""
@@ -88,3 +91,16 @@ def test_without_fsync_of_directories(
     done = mpiepm(1, "run", params, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert mpiepm(1, "verify", tmp_path / "run").returncode == 0
+
+
+def test_mpi_io_that_does_not_work_here(params: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    """ROMIO takes "17" of "17:00" for a type of file system. Rank 0 writes then."""
+    environment |= {"OMPI_MCA_io": "romio321"}
+    folder = tmp_path / "17:00"
+    done = mpiepm(2, "run", params, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    if parallel.BUILT and "Open MPI v4" in MPI.Get_library_version():
+        assert done.stderr.count("parallel HDF5 does not work here, so rank 0 writes for all: ") == 1
+        assert "a path without ':' may help" in done.stderr
+    assert (folder / "archive.h5").exists()
+    assert not list(folder.rglob("*.partial"))
