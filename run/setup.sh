@@ -82,10 +82,11 @@ build() {  # build NAME from its source into the wheel cache, once for each comb
     requirement=$(grep "^$name==" run/requirements.txt)
     wheels=$kept/$tag-$(printf %s "$stack $libraries" | sha256sum | cut -c1-12)
     mkdir -p "$wheels"
-    if ! pip install --no-index --no-deps --find-links "$wheels" "$requirement" 2>/dev/null; then
+    local install=(install --force-reinstall --no-index --no-deps --find-links "$wheels" "$requirement")
+    if ! pip "${install[@]}" 2>/dev/null; then
         say "building $requirement (once; a few minutes at most)"
         pip wheel --no-build-isolation --no-deps --no-binary "$name" --wheel-dir "$wheels" "$requirement"
-        pip install --no-index --no-deps --find-links "$wheels" "$requirement"
+        pip "${install[@]}"
     fi
 }
 say "installing the pinned Python packages into .venv"
@@ -103,7 +104,7 @@ cluster)
         CC=mpicc HDF5_MPI=ON HDF5_DIR=$hdf5_root build h5py "$hdf5_root $(command -v mpicc)"
     else
         say "${hdf5_root:+$hdf5_root is }no parallel HDF5: rank 0 will write the files of all ranks, which is slower for large lattices;" \
-            "to change that, load the module of a parallel one and run this again"
+            "to change that, load the module of a parallel one and run MPIEPM_STACK=cluster run/setup.sh"
         pip install --force-reinstall --no-deps "$(grep '^h5py==' run/requirements.txt)"
     fi
     build mpi4py-fft "${FFTW_ROOT:-system} $(command -v mpicc)" ;;

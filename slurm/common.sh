@@ -35,12 +35,17 @@ export PATH=${MPIEPM_BIN:-$MPIEPM/.venv/bin}:$PATH
 # and a packed job before its runs.
 export NUMBA_CACHE_DIR=${NUMBA_CACHE_DIR:-${TMPDIR:-/tmp}/mpiepm-$(id -u)}
 
+# When the job is cancelled Slurm may send SIGTERM to mpirun as well. Open MPI 4 then kills its ranks after so many seconds (1 if not
+# set), in which they write a checkpoint; Open MPI 5 after a quarter of a second, whatever one sets.
+export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-10}
+
 UNFINISHED=75  # the code of a run that has written a checkpoint and wants to be resumed
 CANCELLED=143  # and of one that was told to end for good, by SIGTERM
 TOLD=138       # and of one that SIGUSR1 found still starting, or of a `wait` that it interrupted
 
 # simulate DIR COMMAND...: the run in DIR, begun or resumed, under this launcher; returns its code. SIGUSR1, which Slurm sends
-# before the time is up, is passed on; with $stopping it has come already. Why a run failed is kept in DIR/failed.txt.
+# before the time is up, is passed on; with $stopping it has come already. So is SIGTERM, as SIGUSR1: mpirun would kill the ranks
+# soon after a SIGTERM. Why a run failed is kept in DIR/failed.txt.
 simulate() {
     local out=$1 errors code run cancelled=
     shift
@@ -50,7 +55,7 @@ simulate() {
     "$@" mpiepm run ${PARAMS:+"$PARAMS"} --out "$out" --resume --quiet 2> "$errors" &
     run=$!
     trap 'stopping=yes; kill -USR1 "$run" 2>/dev/null' USR1
-    trap 'cancelled=yes; kill -TERM "$run" 2>/dev/null' TERM
+    trap 'cancelled=yes; kill -USR1 "$run" 2>/dev/null' TERM
     [ -z "${stopping:-}" ] || kill -USR1 "$run" 2>/dev/null
     while kill -0 "$run" 2>/dev/null; do wait "$run"; done
     wait "$run"

@@ -67,13 +67,14 @@ def shared_path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def environment() -> dict[str, str]:
     """Environment for a program under mpirun, without what this process's own MPI has put there."""
     ours = ("OMPI_", "PMIX", "PMI_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    return kept | root | {"OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
+    loaded = {"OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}  # Open MPI 4, 5
+    return kept | root | loaded | {"OMPI_MCA_mpi_yield_when_idle": "1"}
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from emcee import autocorr
 
 WELL_SAMPLED = 50.0  # origins over tau from which tau can be trusted
 FEWEST = 8  # origins from which correlations can be told at all
@@ -71,6 +70,8 @@ def _correlation(responses: np.ndarray) -> np.ndarray:
     tau = np.ones(responses.shape[1])
     moves = np.ptp(responses, axis=0) > 0.0  # a constant has no correlations, nor has what is not finite
     if len(responses) >= FEWEST and moves.any():
+        from emcee import autocorr  # half a second
+
         logging.getLogger("emcee").setLevel(logging.ERROR)  # short series are what we have
         tau[moves] = np.maximum(1.0, autocorr.integrated_time(responses[:, None, moves], quiet=True))
     return tau

@@ -20,11 +20,14 @@ from mpiepm.io import lock, rundir
 
 _started: list[subprocess.Popen[str]] = []  # the mpirun of this process
 _environment: dict[str, str] = {}            # for mpirun: without what the MPI library has put there for this process
-_MPIRUN = {  # Open MPI 4 and 5: several at a time must not bind to the same cores; more ranks than cores are slow but possible
+# Open MPI 4 and 5: several at a time must not bind to the same cores; more ranks than cores are slow but possible. Open MPI 4
+# kills its ranks so many seconds after a SIGTERM; 5 after a quarter of a second, whatever one sets.
+_MPIRUN = {
     "OMPI_MCA_hwloc_base_binding_policy": "none",
     "PRTE_MCA_hwloc_default_binding_policy": "none",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_odls_base_sigkill_timeout": "10",
 }
 _TOLD_TOO_EARLY = (-signal.SIGUSR1, 128 + signal.SIGUSR1)  # mpirun, or its ranks, while they did not listen yet
 
@@ -103,14 +106,13 @@ def _pass_on(number: int, frame: object) -> None:
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the one that started it is gone, for then another may come to resume its run."""
+    """Let this process and its run end when the one that started it is gone, for then another may come to resume the run."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def wait() -> None:
         parent.join()
-        for child in _started:
-            child.terminate()
+        _pass_on(signal.SIGUSR1, None)
         os._exit(FAILED)
 
     threading.Thread(target=wait, daemon=True).start()

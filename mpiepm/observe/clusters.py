@@ -9,7 +9,6 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -64,6 +63,8 @@ def cluster_numbers(domain: Domain, mobile: np.ndarray) -> tuple[np.ndarray, np.
     -------
     sizes : int64 (n,), ascending, each of them once;  numbers : int64 (n,), how many clusters there are of each
     """
+    from scipy import ndimage  # a third of a second
+
     labels, found = ndimage.label(mobile)
     sizes = np.bincount(labels.ravel(), minlength=found + 1)[1:]
     edges = labels[:, [-1, 0]].astype(np.int64) - 1  # y is periodic on this rank

@@ -1,6 +1,7 @@
 """Runs that are asked to end, or that meet another one: exit codes, and nothing lost."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from archives import contents
-from processes import CAP, ranks_of, wait_for
+from mpi4py import MPI
+from processes import CAP, ranks_of, slowness, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -66,6 +68,24 @@ def test_signals(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pat
     whole = mpiepm(1, "run", params, "--out", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     assert contents(folder / "archive.h5") == contents(tmp_path / "whole" / "archive.h5")
+
+
+@pytest.mark.mpirun
+@pytest.mark.skipif("Open MPI v4" not in MPI.Get_library_version(), reason="other MPI libraries cannot be told to wait")
+def test_an_interrupt_of_mpirun(environment: dict[str, str], params: Path, tmp_path: Path) -> None:
+    """So many seconds after an interrupt Open MPI 4 sends SIGTERM to the ranks, and SIGKILL when as many have passed again."""
+    folder, endless = tmp_path / "run", ["--set", "lattice.size=[16, 16]", "--set", "run.equilibrate={events_per_site=1e12}"]
+    seconds = {"OMPI_MCA_odls_base_sigkill_timeout": str(math.ceil(4 * slowness()))}
+    process = start(environment | seconds, 2, params, folder, *endless)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=CAP)
+    assert process.returncode not in (0, 75)  # whatever the ranks say
+    assert "unfinished: SIGTERM" in (folder / "run.log").read_text()
+    again = start(environment, 1, params, folder, *endless)
+    again.send_signal(signal.SIGUSR1)
+    _, errors = again.communicate(timeout=CAP)
+    assert again.returncode == 75, errors
+    assert not (folder / "run.log").read_text().split("start:")[-1].splitlines()[0].endswith(" 0 events so far")
 
 
 @pytest.mark.mpirun

@@ -67,7 +67,7 @@ def params(tmp_path: Path) -> Path:
     ("number", "ranks"),
     [
         *((number, 1) for number in (errno.ENOLCK, 524, errno.EIO, errno.EAGAIN, 0)),
-        *(pytest.param(number, 2, marks=pytest.mark.mpirun) for number in (errno.ENOLCK, errno.EAGAIN)),
+        pytest.param(errno.ENOLCK, 2, marks=pytest.mark.mpirun),
     ],
 )
 def test_without_locks(
@@ -78,9 +78,8 @@ def test_without_locks(
     done = mpiepm(ranks, "run", params, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "checkpoint written" in (tmp_path / "run" / "run.log").read_text()
-    for command in ("analyse", "verify", "info"):
-        done = mpiepm(1, command, tmp_path / "run")
-        assert done.returncode == 0, done.stderr
+    done = mpiepm(1, "verify", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
@@ -93,6 +92,7 @@ def test_without_fsync_of_directories(
     assert mpiepm(1, "verify", tmp_path / "run").returncode == 0
 
 
+@pytest.mark.mpirun
 def test_mpi_io_that_does_not_work_here(params: Path, mpiepm: Run, environment: dict[str, str], tmp_path: Path) -> None:
     """ROMIO takes "17" of "17:00" for a type of file system. Rank 0 writes then."""
     environment |= {"OMPI_MCA_io": "romio321"}
