@@ -73,8 +73,11 @@ def environment() -> dict[str, str]:
     ours = ("OMPI_", "PMIX", "PMI_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    loaded = {"OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}  # Open MPI 4, 5
-    return kept | root | loaded | {"OMPI_MCA_mpi_yield_when_idle": "1"}
+    more_than_cores = {  # Open MPI 4, 5
+        "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+        "OMPI_MCA_mpi_yield_when_idle": "1",
+    }  # fmt: skip
+    return kept | root | more_than_cores
 
 
 @pytest.fixture
