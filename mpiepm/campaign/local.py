@@ -7,6 +7,7 @@ worker that dies takes only its own run with it.
 import platform
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from mpiepm.campaign import failures
 from mpiepm.campaign.grid import Point
 from mpiepm.campaign.worker import Outcome, Worker
-from mpiepm.core.exits import FAILED
+from mpiepm.core.exits import FAILED, UNFINISHED
 from mpiepm.core.params import ParameterError
 from mpiepm.grid.memory import Node, of_a_process, of_the_node
 from mpiepm.io import memory
@@ -30,15 +31,19 @@ class News(NamedTuple):
 
 
 class Stop:
-    """Set by SIGINT or SIGTERM: no run is begun any more, and those that go on write a checkpoint and end."""
+    """Set by SIGINT or SIGTERM: no run is begun any more, and those that go on write a checkpoint and end.
+
+    Attributes
+    ----------
+    asked : one has come;  at_once : and after it another SIGINT: nothing is waited for
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.at_once = False
         self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        self.at_once = self.at_once or (self.asked and number == signal.SIGINT)
         self.asked = True
 
     def restore(self) -> None:
@@ -53,8 +58,7 @@ def work(points: Sequence[Point], cores: int) -> Iterator[News]:
     busy: dict[Worker, Point] = {}
     idle: list[Worker] = []
     try:
-        first = _prepared(todo)
-        idle.append(first)
+        idle.append(_prepared(todo, stop))
         while (todo and not stop.asked) or busy:
             while todo and not stop.asked and _ranks(todo[0], cores) <= cores - sum(_ranks(p, cores) for p in busy.values()):
                 point = todo.pop(0)
@@ -64,12 +68,14 @@ def work(points: Sequence[Point], cores: int) -> Iterator[News]:
                 yield News(point)
             if stop.asked:  # again and again: a run that has just begun may miss it
                 for worker in busy:
-                    worker.ask_to_stop()
+                    worker.ask_to_stop(at_once=stop.at_once)
             ready = wait([worker.connection for worker in busy], LOOK)
             for worker in [worker for worker in busy if worker.connection in ready]:
                 point, outcome = busy.pop(worker), worker.outcome()
                 if worker.process.is_alive():
                     idle.append(worker)
+                elif stop.asked:
+                    outcome = replace(outcome, code=UNFINISHED, why="")
                 elif outcome.code == FAILED:
                     failures.record(point.folder, outcome.why)
                 yield News(point, outcome)
@@ -78,6 +84,7 @@ def work(points: Sequence[Point], cores: int) -> Iterator[News]:
         for worker in idle:
             worker.end()
         for worker in busy:  # only if something went wrong here
+            worker.connection.close()
             worker.process.terminate()
         stop.restore()
 
@@ -102,9 +109,12 @@ def _ranks(point: Point, cores: int) -> int:
     return min(point.resources.ranks, cores)
 
 
-def _prepared(points: Sequence[Point]) -> Worker:
+def _prepared(points: Sequence[Point], stop: Stop) -> Worker:
     """A worker that has compiled what these points need, for all: they find it in the cache."""
     worker = Worker()
     worker.compile([point.params.to_toml() for point in points])
+    while not wait([worker.connection], LOOK):
+        if stop.asked:  # what has been compiled is kept
+            worker.ask_to_stop(at_once=True)
     worker.outcome()  # what cannot be compiled fails again, in the run it belongs to
     return worker if worker.process.is_alive() else Worker()

@@ -19,6 +19,7 @@ from mpiepm.core.params import ParameterError, parse
 from mpiepm.io import lock, rundir
 
 _started: list[subprocess.Popen[str]] = []  # the mpirun of this process
+_at_once = threading.Event()                # these are not to write a checkpoint first
 _environment: dict[str, str] = {}            # for mpirun: without what the MPI library has put there for this process
 # Open MPI 4 and 5: several at a time must not bind to the same cores; more ranks than cores are slow but possible. Open MPI 4
 # kills its ranks so many seconds after a SIGTERM; 5 after a quarter of a second, whatever one sets.
@@ -29,6 +30,7 @@ _MPIRUN = {
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
     "OMPI_MCA_odls_base_sigkill_timeout": "10",
 }
+_REQUESTS = {signal.SIGUSR1, signal.SIGUSR2}  # to end with a checkpoint; to end at once
 _TOLD_TOO_EARLY = (-signal.SIGUSR1, 128 + signal.SIGUSR1)  # mpirun, or its ranks, while they did not listen yet
 
 
@@ -48,7 +50,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(other, dict(os.environ)))
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # which it inherits, and undoes when it listens
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _REQUESTS)  # which it inherits, and undoes when it listens
         self.process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         other.close()
@@ -72,10 +74,13 @@ class Worker:
             why = f"killed by {signal.Signals(-code).name}" if code < 0 else f"worker ended with code {code}"
             return Outcome(FAILED, why, 0.0)
 
-    def ask_to_stop(self) -> None:
-        """A signal after which a run writes a checkpoint and ends; one that has just begun may miss it."""
+    def ask_to_stop(self, *, at_once: bool = False) -> None:
+        """A signal after which a run writes a checkpoint and ends, or, under mpirun and `at_once`, is killed.
+
+        A run that has just begun may miss it.
+        """
         if self.process.is_alive() and self.process.pid:
-            os.kill(self.process.pid, signal.SIGUSR1)
+            os.kill(self.process.pid, signal.SIGUSR2 if at_once else signal.SIGUSR1)
 
     def end(self) -> None:
         """When it waits for work."""
@@ -87,22 +92,26 @@ def _serve(connection: Connection, environment: dict[str, str]) -> None:
     """Work until the pipe is closed."""
     _environment.update({**_MPIRUN, **environment})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started us decides
-    signal.signal(signal.SIGUSR1, _pass_on)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+    for request in (*_REQUESTS, signal.SIGTERM):
+        signal.signal(request, _pass_on)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _REQUESTS)
     _end_with_parent()
-    while True:
-        try:
+    try:
+        while True:
             what, text, ranks = connection.recv()
-        except EOFError:
-            return
-        began = time.monotonic()
-        code, why = _compile(text) if what == "compile" else _perform(what, text, ranks)
-        connection.send(Outcome(code, why, time.monotonic() - began))
+            began = time.monotonic()
+            code, why = _compile(text) if what == "compile" else _perform(what, text, ranks)
+            connection.send(Outcome(code, why, time.monotonic() - began))
+    except (EOFError, ConnectionError):  # nobody asks, or waits for the answer, any more
+        return
 
 
 def _pass_on(number: int, frame: object) -> None:
+    """To mpirun; a run without it listens itself."""
+    if number == signal.SIGUSR2:
+        _at_once.set()
     for child in _started:
-        child.send_signal(number)
+        child.send_signal(signal.SIGTERM if number == signal.SIGUSR2 else signal.SIGUSR1)
 
 
 def _end_with_parent() -> None:
@@ -121,10 +130,13 @@ def _end_with_parent() -> None:
 def _compile(texts: list[str]) -> tuple[int, str]:
     from mpiepm.warmup import rehearse_all
 
+    before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)  # which ends it
     try:
         rehearse_all(map(parse, texts))
     except Exception as error:
         return FAILED, f"{type(error).__name__}: {error}"
+    finally:
+        signal.signal(signal.SIGUSR2, before)
     return FINISHED, ""
 
 
@@ -141,8 +153,11 @@ def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
         code, why, details = BAD_INPUT, str(error), ""
     except Exception as error:
         code, why, details = FAILED, f"{type(error).__name__}: {error}", traceback.format_exc()
-    if code not in (FINISHED, UNFINISHED):
-        failures.record(folder, why, details)
+    if code in (FINISHED, UNFINISHED):
+        return code, why
+    if _at_once.is_set():  # mpirun has killed it
+        return UNFINISHED, ""
+    failures.record(folder, why, details)
     return code, why
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,21 @@ def file(tmp_path: Path) -> Path:
 def start(file: Path, out: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mpiepm", "campaign", "run", str(file), "--out", str(out), "--cores", "2"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def pending(process: subprocess.Popen[str]) -> bool:
+    """Has it not yet taken note of a SIGINT?"""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return any(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1 for line in status.splitlines() if line.startswith("ShdPnd"))
+
+
+def working(out: Path) -> bool:
+    """Is there still a process whose command line names the folder?"""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(out).encode() in line.read_bytes():
+                return True
+    return False
 
 
 @pytest.mark.mpirun
@@ -115,11 +131,11 @@ def test_a_campaign(file: Path, mpiepm: Run, environment: dict[str, str], tmp_pa
 
 
 @pytest.mark.mpirun
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(("ranks", "twice"), [(1, False), (2, False), (2, True)])
 def test_a_campaign_that_is_interrupted_as_it_begins(
-    ranks: int, file: Path, environment: dict[str, str], tmp_path: Path
+    ranks: int, twice: bool, file: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """The second worker, and mpirun and its ranks, are not yet ready for signals."""
+    """The second worker, and mpirun and its ranks, are not yet ready for signals. Nothing is left at work."""
     file.write_text(f"""
     [base]
     run = {{ equilibrate = {{ events_per_site = 3 }}, origins = 400, overlap = 2 }}
@@ -132,10 +148,15 @@ def test_a_campaign_that_is_interrupted_as_it_begins(
     process = start(file, out, environment)
     wait_for(lambda: any(out.rglob("params.toml")), process)
     process.send_signal(signal.SIGINT)
+    if twice:
+        wait_for(lambda: not pending(process))
+        process.send_signal(signal.SIGINT)
     told, errors = process.communicate(timeout=CAP)
     assert process.returncode == 75, told + errors
     assert "FAILED" not in told
+    assert "Traceback" not in errors
     assert not any(out.rglob("failed.txt"))
+    wait_for(lambda: not working(out))
 
 
 def test_what_another_process_has_done_or_works_at_is_left_alone(file: Path, tmp_path: Path) -> None:
