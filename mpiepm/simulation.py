@@ -165,6 +165,7 @@ class Simulation:
                 alive.got_to(state.origin_time + state.time, state.events)
                 if over() and state.time < until:
                     return False
+        alive.got_to(state.origin_time + state.time, state.events)  # also where nothing happens between stops
         return True
 
     def change(self, alter: Callable[[State], None]) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from mpiepm.core import alive
 from mpiepm.core.params import FerreroParameters, parse
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
@@ -143,6 +144,20 @@ def test_local_response_of_the_presets(preset: str, local: float) -> None:
     for _ in engine.advance(state, 0.1):
         pass
     assert state.stress[5, 7] == pytest.approx(0.1 * local, abs=1e-9)
+
+
+def test_a_run_in_which_nothing_happens_gets_on() -> None:
+    """With stops that are closer together than the empty batches of the engine."""
+    params = parameters("model.temperature=0.02", "lattice.size=[16, 16]", "output.interval=1", "run.equilibrate.time=10")
+    simulation = Simulation(Domain((16, 16)), params)
+    before = 0.0
+    while not simulation.finished:
+        count = alive.signs.count
+        simulation.step(math.inf, lambda name, value: None)
+        assert alive.signs.count > count
+        assert alive.signs.time > before
+        before = alive.signs.time
+    assert simulation.state.events == 0
 
 
 def test_short_run_agrees_with_the_reference() -> None:
