@@ -67,8 +67,8 @@ def shared_path(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def environment() -> dict[str, str]:
+@pytest.fixture(scope="session")
+def clean_environment() -> dict[str, str]:
     """Environment for a program under mpirun, without what this process's own MPI has put there."""
     ours = ("OMPI_", "PMIX", "PMI_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
@@ -78,6 +78,12 @@ def environment() -> dict[str, str]:
         "OMPI_MCA_mpi_yield_when_idle": "1",
     }  # fmt: skip
     return kept | root | more_than_cores
+
+
+@pytest.fixture
+def environment(clean_environment: dict[str, str]) -> dict[str, str]:
+    """The same, which a test may change for what it starts."""
+    return dict(clean_environment)
 
 
 @pytest.fixture

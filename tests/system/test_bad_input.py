@@ -174,7 +174,6 @@ COMMANDS = {  # arguments: what is said
     "campaign stauts epmq.toml": "invalid choice: 'stauts'; did you mean status? See mpiepm campaign --help",
     "figure empty": "empty/archive.h5: no such file",
     "run --out torn_parameters --resume": "torn_parameters/params.toml: not valid TOML",
-    "run --out no_parameters --resume": "no_parameters/params.toml: cannot be read: No such file or directory",
     "run epmq.toml --resume --overwrite --out epmq": "--overwrite: not allowed with argument --resume; see",
     "run epmq.toml --out": "argument --out: expected one argument; see mpiepm run --help",
     "run epmq.toml --bogus": "unrecognized arguments: --bogus; see mpiepm --help",
@@ -258,8 +257,6 @@ def place() -> Iterator[Path]:
         _archive(folder / "header", lambda content: content[:20] + bytes([content[20] ^ 16]) + content[21:])
         _archive(folder / "torn_parameters")
         (folder / "torn_parameters" / "params.toml").write_text("[model]\ntemp")
-        _archive(folder / "no_parameters")
-        (folder / "no_parameters" / "params.toml").unlink()
         (folder / "foreign").mkdir()
         with h5py.File(folder / "foreign" / "archive.h5", "w") as file:
             file["a"] = [1, 2, 3]

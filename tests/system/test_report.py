@@ -54,7 +54,7 @@ HONEST = """({
 
 
 @pytest.fixture(scope="module")
-def report(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a campaign in which one run has failed, and one is unfinished; its numbers lie beside it."""
     folder = tmp_path_factory.mktemp("campaign")
     file, out = folder / "small.toml", folder / "out"
@@ -62,7 +62,7 @@ def report(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 
     def mpiepm(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mpiepm", "campaign", *map(str, arguments), "--out", str(out)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=clean_environment, check=False)
 
     ran = mpiepm("run", file)
     assert ran.returncode == 0, ran.stdout + ran.stderr
