@@ -159,6 +159,28 @@ def test_a_campaign_that_is_interrupted_as_it_begins(
     wait_for(lambda: not working(out))
 
 
+def test_runs_under_mpirun_do_not_share_cores_while_others_are_free(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several mpirun would each bind their ranks to the first cores. Open MPI 4 and 5 have other names for what is set."""
+    program, seen = tmp_path / "bin" / "mpirun", tmp_path / "seen"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nenv > {seen}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("OMPI_MCA_rmaps_base_oversubscribe", "0")  # what the user sets holds
+    monkeypatch.delenv("PRTE_MCA_rmaps_default_mapping_policy", raising=False)
+    point = grid.read(file, tmp_path / "out").points[-1]
+    process = worker.Worker()
+    process.perform(point.folder, point.params.to_toml(), 2)
+    assert process.outcome().code == FINISHED
+    process.end()
+    set_there = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
+    assert set_there["OMPI_MCA_hwloc_base_binding_policy"] == set_there["PRTE_MCA_hwloc_default_binding_policy"] == "none"
+    assert set_there["PRTE_MCA_rmaps_default_mapping_policy"] == ":oversubscribe"
+    assert set_there["OMPI_MCA_rmaps_base_oversubscribe"] == "0"
+
+
 def test_what_another_process_has_done_or_works_at_is_left_alone(file: Path, tmp_path: Path) -> None:
     point = grid.read(file, tmp_path / "out").points[0]
     text = point.params.to_toml()
