@@ -35,8 +35,8 @@ def event_list(simulation: Simulation, stops: list[float]) -> np.ndarray:
 @pytest.mark.parametrize(
     ("shape", "sweeps", "overrides"),
     [
-        ((96, 96), 1000.0, ["engine.window=0.5"]),
-        ((96, 60), 1000.0, ["engine.window=0.5"]),
+        ((96, 96), 200.0, ["engine.window=0.5"]),
+        ((96, 60), 200.0, ["engine.window=0.5"]),
         ((33, 50), 100.0, ["engine.precision=single"]),
         ((33, 50), 100.0, ["model.kernel=conserving", "model.temperature=0.03"]),
         ((33, 50), 100.0, ["model.elasticity=false"]),
