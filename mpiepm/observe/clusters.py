@@ -9,8 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # which loads its parts where they are used: half a second that other runs need not wait
 
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.grid.domain import Domain
@@ -39,8 +38,8 @@ class _Slab(NamedTuple):
 def _slab(first: np.ndarray, last: np.ndarray, sizes: np.ndarray, seam: np.ndarray, whole: Counter[int]) -> _Slab:
     """The slab with these clusters, after those are joined that meet at a `seam`: int64 (n, 2), -1 where none."""
     pairs = seam[(seam >= 0).all(axis=1)]
-    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(sizes), len(sizes)))
-    _, component = connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(sizes), len(sizes)))
+    _, component = scipy.sparse.csgraph.connected_components(graph, directed=False)
     totals = np.bincount(component, sizes).astype(np.int64)
     rows = np.concatenate([first, last]).astype(np.int64)
     touching, rows[rows >= 0] = np.unique(component[rows[rows >= 0]], return_inverse=True)
@@ -63,9 +62,7 @@ def cluster_numbers(domain: Domain, mobile: np.ndarray) -> tuple[np.ndarray, np.
     -------
     sizes : int64 (n,), ascending, each of them once;  numbers : int64 (n,), how many clusters there are of each
     """
-    from scipy import ndimage  # a third of a second
-
-    labels, found = ndimage.label(mobile)
+    labels, found = scipy.ndimage.label(mobile)
     sizes = np.bincount(labels.ravel(), minlength=found + 1)[1:]
     edges = labels[:, [-1, 0]].astype(np.int64) - 1  # y is periodic on this rank
     own = _slab(labels[0] - 1, labels[-1] - 1, sizes, edges, Counter())
