@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from mpi4py import MPI
 
+from mpiepm.io.reading import for_reading
+
 
 def answer(folder: Path, comm: MPI.Intracomm) -> dict[str, Any]:
     """What the ranks of `comm` have found. Collective.
@@ -41,7 +43,7 @@ def _write(path: Path, comm: MPI.Intracomm) -> str:
             rows = file.create_dataset("rows", (comm.size, 1000))
             rows[comm.rank] = np.arange(1000) + comm.rank
         comm.Barrier()
-        with h5py.File(path, "r", locking=False) as file:
+        with for_reading(path) as file:
             if not np.array_equal(file["rows"][:, 0], np.arange(comm.size)):
                 fault = "what was written cannot be read"
     except (OSError, RuntimeError) as error:

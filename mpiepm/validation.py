@@ -177,4 +177,4 @@ def rows(*, quick: bool, seed: int, only: Sequence[float] = ()) -> Iterator[Row]
             engines = {"event": 150, "split": 150} | ({"sweep": 60} if temperature >= 0.04 else {})
             yield from against_each_other(engines, temperature, (64, 64), seed)
         elif temperature != 0.2:
-            yield from against_each_other({"event": 60, "sweep": 60, "split": 60}, temperature, (48, 40), seed)
+            yield from against_each_other({"event": 60, "sweep": 20, "split": 60}, temperature, (48, 40), seed)

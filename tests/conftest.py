@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from mpi4py import MPI
-from processes import CAP
+from processes import CAP, call
 
 COMM = MPI.COMM_WORLD
 VERDICTS = COMM.Dup()  # apart from what a test may leave pending
@@ -87,10 +87,17 @@ def environment(clean_environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def mpiepm(request: pytest.FixtureRequest, environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line on some ranks as a user would: mpiepm(ranks, *arguments) -> finished process."""
+def mpiepm(
+    request: pytest.FixtureRequest, clean_environment: dict[str, str], environment: dict[str, str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line on some ranks as a user would: mpiepm(ranks, *arguments) -> finished process.
+
+    On one rank it is a call in this process, which saves the start of another, unless the test has changed `environment`.
+    """
 
     def run(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+        if ranks == 1 and environment == clean_environment:
+            return call(environment, *arguments)
         command = [sys.executable, "-m", "mpiepm", *map(str, arguments)]
         if ranks > 1:
             assert request.node.get_closest_marker("mpirun"), "a test of several ranks lacks its mark"

@@ -5,14 +5,19 @@ under test is given is a multiple of `slowness()`.
 """
 
 import functools
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
+
+from mpiepm.cli import main
 
 CAP = 1200.0  # seconds; nothing takes so long on the slowest machine, unless it hangs
 _Result = TypeVar("_Result")
@@ -24,6 +29,18 @@ def slowness() -> float:
     began = time.monotonic()
     subprocess.run([sys.executable, "-m", "mpiepm", "info"], check=True, capture_output=True, timeout=CAP)
     return max(1.0, time.monotonic() - began)  # there it takes a second
+
+
+def call(environment: dict[str, str], *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Do in this process what `mpiepm` with these arguments does in one of its own."""
+    words, output, errors = [str(argument) for argument in arguments], io.StringIO(), io.StringIO()
+    with patch.dict(os.environ, environment, clear=True), redirect_stdout(output), redirect_stderr(errors):
+        try:
+            main(words)
+        except SystemExit as end:
+            code = end.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(words, code, output.getvalue(), errors.getvalue())
 
 
 def wait_for(what: Callable[[], _Result], process: "subprocess.Popen[Any] | None" = None) -> _Result:

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from mpiepm.io.hdf5 import DIMENSIONS, text
+from mpiepm.io.reading import for_reading
 
 PER_RECORD = ("origin", "entry", "snapshot", "frame")  # dimensions along which records follow each other
 _LARGE = {"x", "tracer"}  # variables with one of these are read when they are needed
@@ -48,7 +49,7 @@ def of_segments(paths: Sequence[Path], constants: Mapping[str, np.ndarray]) -> V
     parts: dict[str, list[np.ndarray]] = {}
     dims: dict[str, tuple[str, ...]] = {}
     for path in paths:
-        with h5py.File(path, "r", locking=False) as file:
+        with for_reading(path) as file:
             found, names = variables(file)
         dims |= names
         for name, values in found.items():

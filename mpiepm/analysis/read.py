@@ -16,6 +16,7 @@ from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError,
 from mpiepm.io import crc, opening, unfinished
 from mpiepm.io.archive import NAME, SCHEMA
 from mpiepm.io.hdf5 import text
+from mpiepm.io.reading import for_reading
 
 _ORIGINS = ("origins/time", "origins/duration", "origins/events")
 _HISTOGRAM = ("histograms/stress/edges", "histograms/stress/counts", "histograms/stress/outside")
@@ -160,7 +161,7 @@ def field(run: Run, name: str, number: int) -> np.ndarray:
 
 def _reopened(path: Path) -> h5py.File:
     try:
-        return h5py.File(path, "r", locking=False)
+        return for_reading(path)
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read any more; if the run has gone on meanwhile, try again: {error}") from None
 

@@ -19,6 +19,7 @@ from mpiepm.core.params import AnyParameters, ParameterError, load, parse
 from mpiepm.io import archive, checkpoint, crc, journal, rundir
 from mpiepm.io.hdf5 import text
 from mpiepm.io.opening import damaged, open_archive, seal_of
+from mpiepm.io.reading import for_reading
 
 _Result = TypeVar("_Result")
 
@@ -120,7 +121,7 @@ def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> lis
     header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None
     if header is None:
         return []
-    with h5py.File(path, "r", locking=False) as file:
+    with for_reading(path) as file:
         for name in ("state/stress", "state/plastic_strain"):
             if not report.check(name in file, f"{path}: {name} is missing"):
                 continue

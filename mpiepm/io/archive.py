@@ -22,6 +22,7 @@ from mpiepm.io.dataset import Dataset, of_array
 from mpiepm.io.disk import sync, together
 from mpiepm.io.gaps import Gaps
 from mpiepm.io.opening import damaged, open_archive
+from mpiepm.io.reading import for_reading
 from mpiepm.observe.base import Variable
 
 SCHEMA = "mpiepm archive 3"
@@ -169,7 +170,7 @@ class Archive:
         """
         path = self.folder / NAME
         on_root(self.domain.comm, lambda: check(path))
-        with h5py.File(path, "r", locking=False) as file:
+        with for_reading(path) as file:
             for name, variable in self.variables.items():
                 number = lengths.get(name, 0)
                 if number and not variable.distributed:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import h5py
 import numpy as np
 
 from mpiepm.core import trajectory
@@ -25,6 +24,7 @@ from mpiepm.io import hdf5, journal
 from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
 from mpiepm.io.opening import open_sealed, seal_of
+from mpiepm.io.reading import for_reading
 
 SCHEMA = "mpiepm checkpoint 4"
 READABLE = (SCHEMA, "mpiepm checkpoint 3")
@@ -199,7 +199,7 @@ def _scalars(path: Path) -> dict[str, Any]:
 def restore(path: Path, domain: Domain, parts: dict[str, Saveable]) -> None:
     """Bring the parts that a sound checkpoint holds to what they were; every rank reads its own rows. Collective."""
     scalars = _scalars(path)["parts"]
-    with h5py.File(path, "r", locking=False) as file:
+    with for_reading(path) as file:
         for name, part in ((name, part) for name, part in parts.items() if name in scalars):
             stored = file[name].items() if name in file else ()
             lists = getattr(part, "lists", ())

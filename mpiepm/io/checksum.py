@@ -21,6 +21,7 @@ import numpy as np
 
 from mpiepm.core import alive
 from mpiepm.grid.domain import Domain
+from mpiepm.io.reading import for_reading
 
 REST = ""  # stands for all bytes that belong to no dataset
 _PIECE = 4 * 1024**2
@@ -140,7 +141,7 @@ def _datasets(path: Path) -> dict[str, tuple[int, int]]:
         if isinstance(item, h5py.Dataset) and (offset := item.id.get_offset()) is not None:
             found[name] = (offset, item.id.get_storage_size())
 
-    with h5py.File(path, "r", locking=False) as file:
+    with for_reading(path) as file:
         file.visititems(note)
     return found
 

@@ -17,6 +17,7 @@ from mpiepm.core.faults import WriteError
 from mpiepm.core.params import ParameterError
 from mpiepm.io.crc import BLOCK_BYTES
 from mpiepm.io.opening import seal_of
+from mpiepm.io.reading import for_reading
 
 SCHEMA = "mpiepm journal 1"
 
@@ -89,7 +90,7 @@ def index(run: Path, seals: Sequence[str]) -> Index:
                 found.setdefault(name, []).append((number, item.shape))
 
         try:
-            with h5py.File(path, "r", locking=False) as file:
+            with for_reading(path) as file:
                 file.visititems(note)
         except (OSError, RuntimeError, LookupError) as error:
             raise WriteError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
@@ -99,7 +100,7 @@ def index(run: Path, seals: Sequence[str]) -> Index:
 def blocks(run: Path, name: str, places: Places, rows: slice | None = None) -> Iterator[np.ndarray]:
     """Records of a variable in their order, some at a time, (n, ...); of a distributed one those `rows` only."""
     for number, (length, *_) in places:
-        with h5py.File(segment(run, number), "r", locking=False) as file:
+        with for_reading(segment(run, number)) as file:
             dataset = file[name]
             rest = (*dataset.shape[1:],) if rows is None else (rows.stop - rows.start, *dataset.shape[2:])
             step = max(1, BLOCK_BYTES // max(int(np.prod(rest)) * dataset.dtype.itemsize, 1))

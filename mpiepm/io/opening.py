@@ -16,6 +16,7 @@ import h5py
 from mpiepm.core.params import ParameterError
 from mpiepm.io import checksum
 from mpiepm.io.hdf5 import text
+from mpiepm.io.reading import for_reading
 
 
 def open_archive(path: Path, schema: str) -> h5py.File:
@@ -33,7 +34,7 @@ def open_archive(path: Path, schema: str) -> h5py.File:
             pass  # h5py has no word for what the system says
         if not h5py.is_hdf5(path):
             raise ParameterError(f"{path}: not an HDF5 file, must be an archive of mpiepm")
-        file = h5py.File(path, "r", locking=False)
+        file = for_reading(path)
     except OSError as error:
         if error.errno:
             raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
@@ -74,7 +75,7 @@ def open_sealed(path: Path, kind: str, schemas: Sequence[str], *, whole: bool = 
     try:
         if not _compare(path, None if whole else [checksum.REST]):
             _without_sums(path, kind, schemas)
-        file = h5py.File(path, "r", locking=False)
+        file = for_reading(path)
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror or error}") from None
     schema = text(file.attrs, "schema")

@@ -15,6 +15,7 @@ from mpiepm.grid.domain import Domain
 from mpiepm.io import rows
 from mpiepm.io.dataset import of_slabs
 from mpiepm.io.disk import together
+from mpiepm.io.reading import for_reading
 
 BUILT = bool(h5py.get_config().mpi)
 _NUMBERS = 512  # that every rank writes in the trial
@@ -54,7 +55,7 @@ def attempt(partial: Path, domain: Domain) -> str:
             rows.write_parallel(partial, partial, domain, {"trial": dataset}, np.zeros(1, np.uint32), dataset.bytes)
             with together(domain, partial):
                 if domain.rank == 0:
-                    with h5py.File(partial, "r", locking=False) as file:
+                    with for_reading(partial) as file:
                         if not np.array_equal(file["trial"][0], expected):
                             raise ValueError("numbers that were written are not there")
         except WriteError as error:

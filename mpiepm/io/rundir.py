@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import h5py
-
 from mpiepm.core import trajectory
 from mpiepm.core.faults import WriteError
 from mpiepm.core.params import AnyParameters, ParameterError, load, parse
@@ -17,6 +15,7 @@ from mpiepm.grid.root import on_root
 from mpiepm.io import archive, checkpoint, journal, lock
 from mpiepm.io.disk import NO_ROOM, numbers, sync, together, write_text
 from mpiepm.io.hdf5 import text
+from mpiepm.io.reading import for_reading
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -77,7 +76,7 @@ def _is_ours(path: Path) -> bool:
 
 def _schema(path: Path) -> str:
     """What kind of file it says it is; raises OSError if it cannot be read."""
-    with h5py.File(path, "r", locking=False) as file:
+    with for_reading(path) as file:
         return text(file.attrs, "schema") if "schema" in file.attrs else ""
 
 
@@ -264,7 +263,7 @@ def renew(folder: Path) -> None:
 def _of_archive(folder: Path) -> AnyParameters | None:
     """The parameters in the archive; None if there is none that can be read."""
     try:
-        with h5py.File(folder / archive.NAME, "r", locking=False) as file:
+        with for_reading(folder / archive.NAME) as file:
             return parse(text(file.attrs, "params"))
     except (OSError, KeyError, RuntimeError, ValueError):
         return None

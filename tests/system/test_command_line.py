@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import CAP, kill, wait_for
+from processes import CAP, call, kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -46,13 +46,13 @@ ENGINES = {
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run directories of PARAMS on one rank, one named after each of ENGINES."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.toml").write_text(PARAMS)
     for name, overrides in ENGINES.items():
-        command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / name)]
-        subprocess.run([*command, *overrides], check=True, capture_output=True, timeout=CAP)
+        done = call(clean_environment, "run", folder / "params.toml", "--out", folder / name, *overrides)
+        assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from archives import contents
-from processes import CAP, wait_for
+from processes import CAP, call, wait_for
 
 from mpiepm.progress import _LogFile
 
@@ -47,12 +47,12 @@ cli.main(sys.argv[1:])
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The undisturbed run, and its parameters."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.toml").write_text(PARAMS)
-    command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
-    subprocess.run(command, check=True, capture_output=True, timeout=CAP)
+    done = call(clean_environment, "run", folder / "params.toml", "--out", folder / "run")
+    assert done.returncode == 0, done.stderr
     return folder
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray
 from archives import contents
-from processes import CAP, kill, wait_for
+from processes import call, kill, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -33,12 +33,12 @@ event_counts = true
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory of PARAMS on one rank."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.toml").write_text(PARAMS)
-    command = [sys.executable, "-m", "mpiepm", "run", str(folder / "params.toml"), "--out", str(folder / "run")]
-    subprocess.run(command, check=True, capture_output=True, timeout=CAP)
+    done = call(clean_environment, "run", folder / "params.toml", "--out", folder / "run")
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -85,7 +85,7 @@ def test_random_model_with_the_activity_of_a_run(mpiepm: Run, finished: Path, tm
 
 def test_layout_of_the_archive(finished: Path, mpiepm: Run) -> None:
     path = finished / "run" / "archive.h5"
-    tracers = xarray.open_dataset(path, group="tracers", engine="h5netcdf")
+    tracers = xarray.open_dataset(path, group="tracers", engine="h5netcdf")  # and left open, with HDF5's locks
     assert tracers["position"].dims == ("frame", "tracer", "component")
     assert np.allclose(np.diff(tracers["time"]), 0.7)
     assert tracers["position"].shape == (29, 150, 2)

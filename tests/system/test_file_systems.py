@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from mpi4py import MPI
 
+from mpiepm.analysis.verify import verify
 from mpiepm.io import parallel
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -66,7 +67,8 @@ def params(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("number", "ranks"),
     [
-        *((number, 1) for number in (errno.ENOLCK, 524, errno.EIO, errno.EAGAIN, 0)),
+        (errno.ENOLCK, 1),
+        (errno.EAGAIN, 1),
         pytest.param(errno.ENOLCK, 2, marks=pytest.mark.mpirun),
     ],
 )
@@ -78,8 +80,7 @@ def test_without_locks(
     done = mpiepm(ranks, "run", params, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "checkpoint written" in (tmp_path / "run" / "run.log").read_text()
-    done = mpiepm(1, "verify", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
+    assert verify(tmp_path / "run").findings == []
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
@@ -89,7 +90,7 @@ def test_without_fsync_of_directories(
     environment |= {"LD_PRELOAD": str(library), "FAULT_SYNC": str(number)}
     done = mpiepm(1, "run", params, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert mpiepm(1, "verify", tmp_path / "run").returncode == 0
+    assert verify(tmp_path / "run").findings == []
 
 
 @pytest.mark.mpirun

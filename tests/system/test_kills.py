@@ -28,7 +28,7 @@ from mpiepm.engine import auto
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
 
-CHAIN = 5  # kills in a row
+CHAIN = 3  # kills in a row
 EPMQ = """
 [model]
 temperature = 0.1

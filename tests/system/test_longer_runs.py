@@ -106,7 +106,7 @@ def test_a_finished_run_is_made_longer(case: str, tmp_path: Path) -> None:
 def test_killed_while_it_is_made_longer(parameters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With overlap: in the ending phases the journal holds what a longer run would have recorded otherwise."""
     folder, whole = tmp_path / "run", tmp_path / "whole"
-    often = sets("run.overlap=2", "output.checkpoint_minutes=1e-9")
+    often = sets("run.overlap=2", "run.origin_duration=4", "output.checkpoint_minutes=1e-9")
     assert run(parameters, "--out", whole, *often, *sets("run.origins=5")) == 0
 
     def killed_in(what: str, *arguments: str) -> None:

@@ -4,13 +4,12 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from processes import CAP
+from processes import call
 
 CAMPAIGN = """
 name = "small"
@@ -61,8 +60,7 @@ def report(clean_environment: dict[str, str], tmp_path_factory: pytest.TempPathF
     file.write_text(CAMPAIGN)
 
     def mpiepm(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mpiepm", "campaign", *map(str, arguments), "--out", str(out)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=clean_environment, check=False)
+        return call(clean_environment, "campaign", *arguments, "--out", out)
 
     ran = mpiepm("run", file)
     assert ran.returncode == 0, ran.stdout + ran.stderr

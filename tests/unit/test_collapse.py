@@ -50,8 +50,8 @@ def test_the_quality_is_chi_squared_per_degree_of_freedom() -> None:
 
 def test_a_campaign_gives_back_its_exponents() -> None:
     rng, deviations = np.random.default_rng(8), []
-    for _ in range(8):
-        found = widest_collapse(campaign(rng, lambda n, t: n**2 / (1 + (t * n / 0.6) ** 2)), replicas=40)
+    for _ in range(5):
+        found = widest_collapse(campaign(rng, lambda n, t: n**2 / (1 + (t * n / 0.6) ** 2)), replicas=30)
         assert found is not None
         deviations += [(found.parameters[name].value - truth) / found.parameters[name].error
                        for name, truth in (("a", 2.0), ("inverse_nu", 1.0))]  # fmt: skip
@@ -72,17 +72,17 @@ def test_a_campaign_without_collapse_is_told_so() -> None:
 
 def test_known_exponents_are_found_and_errors_are_honest() -> None:
     rng, inside, probabilities = np.random.default_rng(1), [], []
-    for k in range(30):
-        found = collapse(synthetic(rng), replicas=30, seed=k)
+    for k in range(16):
+        found = collapse(synthetic(rng), replicas=20, seed=k)
         exponents = found.parameters
         inside.append([abs(exponents["a"].value - A) < exponents["a"].error,
                        abs(exponents["inverse_nu"].value - INVERSE_NU) < exponents["inverse_nu"].error])  # fmt: skip
         probabilities.append(found.probability)
         assert abs(exponents["a"].value - A) < 5 * exponents["a"].error
     share = np.mean(inside, axis=0)
-    assert (share > 0.42).all()  # 68 % +- 8.5 %
-    assert (share < 0.94).all()
-    assert np.mean(np.array(probabilities) > 0.5) == pytest.approx(0.5, abs=0.28)
+    assert (share > 0.33).all()  # 68 % +- 11.7 %
+    assert (share < 1.0).all()
+    assert np.mean(np.array(probabilities) > 0.5) == pytest.approx(0.5, abs=0.375)
 
 
 def test_no_collapse_is_said_so() -> None:
