@@ -108,10 +108,10 @@ def with_borrowed_correlations(table: xarray.Dataset) -> xarray.Dataset:
                 longer = max(1.0, tau[lender] / tau[k])
                 error[k], tau[k] = error[k] * np.sqrt(longer), tau[k] * longer
                 if name == "chi4_peak":
-                    missed = (tau[k] - 1.0) / (origins[k] - 1)
+                    missed = (tau[k] - 1.0) / (origins[k] - 1) if origins[k] > 1 else np.nan
                     share = 1.0 - missed if missed < 0.5 else np.nan
                     value[k], error[k] = value[k] / share, error[k] / share
-                    error[k] = max(error[k], value[k] * np.sqrt(2.0 * tau[k] / (origins[k] - 1)))
+                    error[k] = max(error[k], value[k] * np.sqrt(2.0 * tau[k] / max(origins[k] - 1, 1)))
     return table
 
 

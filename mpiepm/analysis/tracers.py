@@ -72,6 +72,8 @@ def overlap_correlation(share: float, blocks: int, runs: int = 1) -> float:
     blocks : of all runs together
     """
     per_run = blocks // runs
+    if blocks < 2:
+        return 1.0  # without a jackknife there is nothing to correct
     x = (np.arange(_POINTS * per_run) + 0.5) / (_POINTS * per_run)
     x = x[x < 1.0 - share]
     member = (np.floor(x * per_run).astype(int) == np.arange(per_run)[:, None]).astype(float)
