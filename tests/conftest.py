@@ -92,15 +92,17 @@ def mpiepm(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line on some ranks as a user would: mpiepm(ranks, *arguments) -> finished process.
 
-    On one rank it is a call in this process, which saves the start of another, unless the test has changed `environment`.
+    It is a call in this process, which saves the start of another, unless the test has changed `environment` or is marked
+    ``mpirun``: the MPI of this process has set variables that a mpirun started from here would see.
     """
 
     def run(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-        if ranks == 1 and environment == clean_environment:
+        several = request.node.get_closest_marker("mpirun")
+        if not several and environment == clean_environment:
             return call(environment, *arguments)
         command = [sys.executable, "-m", "mpiepm", *map(str, arguments)]
         if ranks > 1:
-            assert request.node.get_closest_marker("mpirun"), "a test of several ranks lacks its mark"
+            assert several, "a test of several ranks lacks its mark"
             command = ["mpirun", "-n", str(ranks), *command]
         return subprocess.run(command, capture_output=True, text=True, timeout=CAP, env=environment)
 
