@@ -22,7 +22,7 @@ from mpiepm.core.params import parse
 from mpiepm.engine import pending
 from mpiepm.engine.event import EventEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.state import State
+from mpiepm.models.state import State
 
 SMALL = 64
 

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from mpiepm.core.jit import njit
-from mpiepm.physics.eshelby import exact_kernel
+from mpiepm.kernels.eshelby import exact_kernel
 
 
 @njit

@@ -22,7 +22,7 @@ from mpiepm.engine import strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
-from mpiepm.physics.state import State
+from mpiepm.models.state import State
 
 SMALL = 64
 COMM = MPI.COMM_WORLD

@@ -18,7 +18,7 @@ from timing import timed
 from mpiepm.core.params import parse
 from mpiepm.engine import redistribution, sweep
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.state import Events
+from mpiepm.models.state import Events
 from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD

@@ -14,8 +14,8 @@ import time
 import numpy as np
 from numba import njit
 
-from mpiepm.physics.epmq import rate, stress_drop
-from mpiepm.physics.eshelby import exact_kernel
+from mpiepm.kernels.eshelby import exact_kernel
+from mpiepm.models.epmq import rate, stress_drop
 
 
 @njit(fastmath=True)

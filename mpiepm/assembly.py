@@ -16,6 +16,7 @@ from mpiepm.engine.step import StepEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
+from mpiepm.models.state import State
 from mpiepm.observe.activity import ActivitySeries
 from mpiepm.observe.avalanches import Avalanches
 from mpiepm.observe.base import Observer
@@ -29,7 +30,6 @@ from mpiepm.observe.series import Origins, Series
 from mpiepm.observe.snapshots import Snapshots
 from mpiepm.observe.tracers import Trajectories
 from mpiepm.observe.waiting_times import WaitingTimes
-from mpiepm.physics.state import State
 
 
 def initial_state(domain: Domain, params: AnyParameters) -> State:

@@ -91,7 +91,7 @@ def _scaling(arguments: argparse.Namespace) -> None:
 
 
 def _theory(arguments: argparse.Namespace) -> None:
-    from mpiepm.physics.eshelby import exact_kernels
+    from mpiepm.kernels.eshelby import exact_kernels
     from mpiepm.theory.mean_field import coupling, coupling_of_edge
     from mpiepm.theory.report import relaxation_report, report
     from mpiepm.theory.stationary import LOWEST_TEMPERATURE

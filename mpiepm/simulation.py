@@ -24,10 +24,10 @@ from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, parallel, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
+from mpiepm.models.state import State
 from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
 from mpiepm.observe.persistence import Persistence
-from mpiepm.physics.state import State
 from mpiepm.progress import Progress
 from mpiepm.pulse import Pulse
 from mpiepm.status import Status

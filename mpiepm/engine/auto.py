@@ -27,7 +27,7 @@ from mpiepm.engine.layout import strips_fit
 from mpiepm.engine.split import SplitEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.state import Events, State
+from mpiepm.models.state import Events, State
 
 _TRIAL = 0.5            # seconds on each engine, after as much to begin with, and the batch of events that then ends
 _ATTEMPT = 2e-9         # seconds of one rank for an attempt of the sweep engine, at least

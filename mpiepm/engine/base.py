@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mpiepm.physics.state import Events, State
+from mpiepm.models.state import Events, State
 
 
 class Engine(Protocol):

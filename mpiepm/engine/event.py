@@ -20,12 +20,12 @@ from mpiepm.core.params import Parameters
 from mpiepm.engine import bounds, thinning
 from mpiepm.engine.bounds import Physics
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
+from mpiepm.engine.realspace import Tables
 from mpiepm.engine.single import SingleEvents
 from mpiepm.engine.thinning import NOBODY, VIOLATED, Clocks, Rejections, draw_wait, propose, undo
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.realspace import Tables
-from mpiepm.physics.state import State
+from mpiepm.models.state import State
 
 _NEGLIGIBLE = 0.1  # share of the mean yield rate that a site may have without a tight bound
 _TOO_LONG = 1e12   # quiet times, compared with the time behind `deep`, during which all sites would be drawn in vain

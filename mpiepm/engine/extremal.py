@@ -21,14 +21,14 @@ from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
 from mpiepm.core.streams import Stream
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
+from mpiepm.engine.realspace import Tables
 from mpiepm.engine.single import BATCH, SingleEvents
 from mpiepm.engine.thinning import VIOLATED
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.physics.epmq import stress_drop
-from mpiepm.physics.realspace import Tables
-from mpiepm.physics.state import State
+from mpiepm.models.epmq import stress_drop
+from mpiepm.models.state import State
 
 
 class Numbers(NamedTuple):

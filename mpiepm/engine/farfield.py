@@ -2,17 +2,17 @@
 
     far(r) = sum_i [c(r - r_i) a_i + s(r - r_i) b_i] + sum_i u_i,   a_i = f_i cos 4 psi_i,  b_i = f_i sin 4 psi_i,
 
-with c = 2 c_1 and s = 2 s_1 outside the radius and 0 inside (`physics.stencil`): two forward transforms and one backward.
+with c = 2 c_1 and s = 2 s_1 outside the radius and 0 inside (`engine.stencil`): two forward transforms and one backward.
 The tables are built by the same distributed transforms, so no rank ever holds the lattice.
 """
 
 import numpy as np
 
 from mpiepm.core.sections import Epmq, Split
+from mpiepm.engine.stencil import HARMONICS, Stencil, stencil
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
-from mpiepm.physics import eshelby
-from mpiepm.physics.stencil import HARMONICS, Stencil, stencil
+from mpiepm.kernels import eshelby
 
 
 class FarField:

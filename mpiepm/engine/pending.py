@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mpiepm.core.jit import njit
-from mpiepm.physics import realspace
-from mpiepm.physics.realspace import Tables
+from mpiepm.engine import realspace
+from mpiepm.engine.realspace import Tables
 
 CAPACITY = 256  # events that may wait
 BACKLOG = 64    # events that a row waits for on average: the more at once, the cheaper each, up to about here

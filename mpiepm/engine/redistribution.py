@@ -1,6 +1,6 @@
 """Stress redistribution of a batch of events of any orientations, by distributed transforms.
 
-With f_i = delta_i / N(psi_i) the stress change of every other site is (`physics.eshelby`)
+With f_i = delta_i / N(psi_i) the stress change of every other site is (`kernels.eshelby`)
 
     sum_i g^psi_i(r - r_i) f_i = c_0 * f + 2 sum_m [c_m * (f cos 4 m psi) + s_m * (f sin 4 m psi)],
 
@@ -16,8 +16,8 @@ from mpiepm.core.jit import njit
 from mpiepm.core.sections import Epmq, Sweep
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
-from mpiepm.physics import eshelby
-from mpiepm.physics.state import Events
+from mpiepm.kernels import eshelby
+from mpiepm.models.state import Events
 
 _FIELDS_AT_ONCE = 3            # of a large lattice, to bound the memory
 _STACK_BYTES = 32 * 1024**2    # a lattice small enough to send all its fields in one exchange

@@ -6,12 +6,11 @@ from collections.abc import Callable, Generator
 import numpy as np
 
 from mpiepm.core.params import Parameters
-from mpiepm.engine import pending
+from mpiepm.engine import pending, realspace
 from mpiepm.engine.written import Written
 from mpiepm.grid.collective import exchange
 from mpiepm.grid.domain import Domain
-from mpiepm.physics import realspace
-from mpiepm.physics.state import Events, State
+from mpiepm.models.state import Events, State
 
 BATCH = 4096            # events handed out together, at most
 _BATCH_SITES = 2.0**30  # events of a batch times sites of the lattice, at most: it takes about a third of a second

@@ -1,6 +1,6 @@
 """Split engine: events that cost the same at any lattice size. Near field at once, far field by transforms when it matters.
 
-The kernel is cut at a radius (`physics.stencil`). An event applies the near part at once and leaves the far part waiting; as
+The kernel is cut at a radius (`engine.stencil`). An event applies the near part at once and leaves the far part waiting; as
 soon as the waiting far field has an rms of `far_tolerance` T / (K sigma_c^(a - 1)), three transforms add it
 (`engine.farfield`). The lattice is cut into strips of rows that belong to it and not to the ranks. Within a window every strip
 runs on its own exact clock (`engine.strips`); kicks across its edges are delivered when the window ends. A window begins with
@@ -26,7 +26,7 @@ from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges
 from mpiepm.engine.written import Written
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.state import Events, State
+from mpiepm.models.state import Events, State
 
 _RESOLUTION = -20  # log2 of the unit of squared stress drops over mean_drop^2
 _LARGEST = 50      # log2 of the largest sum of squares, in this unit: so many times 8192 ranks are below 2^63

@@ -5,7 +5,7 @@ One step (Ferrero, Martens & Barrat, PRL 113, 248301, 2014, eqs. 1, 2), from the
     V = G * n, u = U * n           one forward transform, one backward, two more where there are tracers
     sigma += dt gfac eps0 V        2 mu gfac eps0 / (2 tau), mu = tau = 1
     tracers += dt ugain eps0 / 2 u at their places
-    every site switches at most once, by its new stress and its old n  (`physics.ferrero`).
+    every site switches at most once, by its new stress and its old n  (`models.ferrero`).
 
 The transforms are fused (`grid.fft.Transform.convolve`): a block of rows of V is used while it lies in the cache. When no
 site of the whole lattice is active, V is 0 and nothing is transformed; where few are, V is kept for the next step, in which it
@@ -24,8 +24,9 @@ from mpiepm.core.schedule import end_of_step
 from mpiepm.engine.tracers import Tracers
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
-from mpiepm.physics import ferrero, picard
-from mpiepm.physics.state import Events, State
+from mpiepm.kernels import picard
+from mpiepm.models import ferrero
+from mpiepm.models.state import Events, State
 
 _ROWS = 32        # of a block where nothing is transformed
 _QUIET = 1 << 20  # sites times steps without an event, after which an empty batch is handed out

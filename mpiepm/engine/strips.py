@@ -12,11 +12,11 @@ import numpy as np
 from mpiepm.core.jit import inlined, njit
 from mpiepm.core.streams import Stream
 from mpiepm.engine.bounds import TILE, Physics, close_to_limit, renew, sum_of
+from mpiepm.engine.realspace import stretch
+from mpiepm.engine.stencil import Stencil, node
 from mpiepm.engine.thinning import Clocks, choose, draw_wait, tighten_around, tighten_rejected
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.physics.epmq import rate, stress_drop
-from mpiepm.physics.realspace import stretch
-from mpiepm.physics.stencil import Stencil, node
+from mpiepm.models.epmq import rate, stress_drop
 
 _STREAM = int(Stream.EVENT)
 

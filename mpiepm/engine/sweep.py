@@ -1,6 +1,6 @@
 """Sweep engine: windows of fixed length, one redistribution each; the work-horse where activity is high.
 
-Within a window every site attempts at rate 1 and fires with probability w(sigma) (`physics.epmq`), so that it fires at
+Within a window every site attempts at rate 1 and fires with probability w(sigma) (`models.epmq`), so that it fires at
 rate w; an event drops the stress of its own site at once, and the site may fire again. What the events do to the
 other sites is added at the end of the window, by distributed transforms (`engine.redistribution`). Without elasticity
 the dynamics is therefore exact for any window; with it the window is the only approximation.
@@ -25,8 +25,8 @@ from mpiepm.core.streams import Stream
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.physics.epmq import rate, stress_drop
-from mpiepm.physics.state import Events, State
+from mpiepm.models.epmq import rate, stress_drop
+from mpiepm.models.state import Events, State
 
 _ATTEMPT, _EVENT = int(Stream.SWEEP_ATTEMPT), int(Stream.SWEEP_EVENT)
 _LONGEST_LOOK_AHEAD = 1 << 21  # attempts of the whole lattice: a few hundredths of a second

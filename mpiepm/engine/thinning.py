@@ -24,9 +24,9 @@ from mpiepm.core.jit import njit
 from mpiepm.core.streams import Stream
 from mpiepm.engine.bounds import TILE, Physics, close_to_limit, refresh, renew, sum_of, tighten
 from mpiepm.engine.pending import Pending, catch_up
+from mpiepm.engine.realspace import Tables
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.physics.epmq import rate, stress_drop
-from mpiepm.physics.realspace import Tables
+from mpiepm.models.epmq import rate, stress_drop
 
 _STREAM = int(Stream.EVENT)
 _LOG = 64          # rejections a rank may look ahead

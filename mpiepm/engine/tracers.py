@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core import ferrero_sections as sections
+from mpiepm.engine import interpolation
 from mpiepm.grid.domain import Domain
-from mpiepm.physics import tracers
 
 
 class Tracers:
@@ -38,9 +38,9 @@ class Tracers:
         share = self.domain.share(self.number)
         position = np.empty((share.stop - share.start, 2))
         if self._on_sites:
-            tracers.on_sites(self.number, share.start, *self.domain.shape, position)
+            interpolation.on_sites(self.number, share.start, *self.domain.shape, position)
         else:
-            tracers.at_random(self._seed, share.start, *self.domain.shape, position)
+            interpolation.at_random(self._seed, share.start, *self.domain.shape, position)
         self._take_over(position)
 
     def _take_over(self, position: np.ndarray) -> None:
@@ -52,7 +52,7 @@ class Tracers:
 
     def _owners(self) -> np.ndarray:
         row = np.empty(len(self.identity), np.int64)
-        tracers.rows_of(self.position, self.domain.shape[0], row)
+        interpolation.rows_of(self.position, self.domain.shape[0], row)
         return self.domain.owners(row)
 
     def _rows(self, which: Any) -> np.ndarray:
@@ -64,7 +64,7 @@ class Tracers:
     def move(self, displacement: np.ndarray) -> None:
         """Follow the displacement (2, local rows + 1, Ly), whose last row is that below ours; see `drift`. Collective."""
         domain = self.domain
-        tracers.drift(domain.first_row, domain.shape[0], displacement, self.position)
+        interpolation.drift(domain.first_row, domain.shape[0], displacement, self.position)
         if domain.size == 1:
             return
         owner = self._owners()

@@ -9,8 +9,8 @@ import numpy as np
 
 from mpiepm.core.schedule import Schedule
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, series
-from mpiepm.physics.state import State
 
 
 class ActivitySeries(Observer):

@@ -12,9 +12,9 @@ import numpy as np
 
 from mpiepm.core.jit import njit
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import Events, State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.observe.bins import LogBins
-from mpiepm.physics.state import Events, State
 
 # of the avalanche that goes on: its events so far (-1: it began before we looked), row and column of the first, sums of the
 # displacements x, y and x^2 + y^2 from there: int64, exact up to 7e10 events at L = 16384; times of its first and last event

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core.schedule import Never, Schedule
-from mpiepm.physics.state import Events, State
+from mpiepm.models.state import Events, State
 
 Record = Callable[[str, np.ndarray | float | int], None]
 EQUILIBRATION = -1  # instead of the number of an origin: while the start is being discarded

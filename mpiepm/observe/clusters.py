@@ -13,10 +13,10 @@ import scipy  # which loads its parts where they are used: half a second that ot
 
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import State
 from mpiepm.observe.base import Observer, Record, Variable
 from mpiepm.observe.bins import LogBins
 from mpiepm.observe.persistence import Persistence
-from mpiepm.physics.state import State
 
 
 class _Slab(NamedTuple):

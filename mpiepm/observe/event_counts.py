@@ -6,8 +6,8 @@ import numpy as np
 
 from mpiepm.core.jit import njit
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import Events, State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
-from mpiepm.physics.state import Events, State
 
 _MOST = np.uint32(2**32 - 1)
 

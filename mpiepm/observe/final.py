@@ -1,7 +1,7 @@
 """The state at the end of a run, in the group `final` of its archive: what another run needs to start from it."""
 
+from mpiepm.models.state import State
 from mpiepm.observe.base import Record, Variable
-from mpiepm.physics.state import State
 
 _TIME = Variable("final/time", ("end",), "f8", "{time}", "since the start of the run")
 _STRESS = Variable("final/stress", ("end", "x", "y"), "f8", "{stress}", "local stress", distributed=True)

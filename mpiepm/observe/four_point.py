@@ -10,9 +10,9 @@ import numpy as np
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
+from mpiepm.models.state import State
 from mpiepm.observe.base import Observer, Record, Variable
 from mpiepm.observe.persistence import Persistence
-from mpiepm.physics.state import State
 
 
 class FourPoint(Observer):

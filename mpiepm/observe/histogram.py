@@ -7,8 +7,8 @@ import numpy as np
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import Schedule
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
-from mpiepm.physics.state import State
 
 
 @njit

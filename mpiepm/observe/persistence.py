@@ -11,9 +11,9 @@ import numpy as np
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import LogSpaced
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import Events, State
 from mpiepm.observe.base import Observer, Record, Variable
 from mpiepm.observe.open_origins import OpenOrigins
-from mpiepm.physics.state import Events, State
 
 
 @njit

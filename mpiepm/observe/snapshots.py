@@ -12,9 +12,9 @@ from mpiepm.core.ferrero_sections import Step
 from mpiepm.core.params import AnyParameters, FerreroParameters
 from mpiepm.core.schedule import At, end_of_step
 from mpiepm.core.sections import Auto, Event, Sweep
+from mpiepm.models.state import State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.observe.persistence import Persistence
-from mpiepm.physics.state import State
 
 
 class Snapshots(Observer):

@@ -6,8 +6,8 @@ import numpy as np
 
 from mpiepm.core.schedule import Schedule
 from mpiepm.engine.tracers import Tracers
+from mpiepm.models.state import State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
-from mpiepm.physics.state import State
 
 
 class Trajectories(Observer):

@@ -11,9 +11,9 @@ import numpy as np
 
 from mpiepm.core.jit import njit
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import Events, State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.observe.bins import LogBins
-from mpiepm.physics.state import Events, State
 
 
 @njit

@@ -23,7 +23,7 @@ from mpiepm.analysis import tracers
 from mpiepm.analysis.structure_factor import collapse
 from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
-from mpiepm.physics import picard
+from mpiepm.kernels import picard
 from mpiepm.simulation import Simulation
 from mpiepm.theory import random_walk
 

@@ -7,7 +7,7 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 
 from mpiepm.analysis.read import first_event_map
-from mpiepm.physics.eshelby import exact_kernel
+from mpiepm.kernels.eshelby import exact_kernel
 from mpiepm.theory import mean_field
 from mpiepm.theory.stationary import stationary
 

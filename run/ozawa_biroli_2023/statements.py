@@ -6,7 +6,7 @@ import numpy as np
 import xarray
 from common import COLDEST, Study, arrhenius, each, local_barriers
 
-from mpiepm.physics.eshelby import exact_kernels
+from mpiepm.kernels.eshelby import exact_kernels
 from mpiepm.theory import mean_field
 from mpiepm.theory.stationary import effective_barrier, stationary
 

@@ -7,8 +7,8 @@ import pytest
 from mpi4py import MPI
 
 from mpiepm.grid.domain import Domain
+from mpiepm.models.state import Events, State
 from mpiepm.observe.avalanches import Avalanches
-from mpiepm.physics.state import Events, State
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)
 SHAPE = (13, 10)

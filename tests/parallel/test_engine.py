@@ -11,7 +11,7 @@ from mpiepm.core.faults import RunError
 from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.state import Events
+from mpiepm.models.state import Events
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)

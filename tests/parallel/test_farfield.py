@@ -8,8 +8,8 @@ from mpiepm.core.sections import Split
 from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import slabs
-from mpiepm.physics.eshelby import exact_kernel
-from mpiepm.physics.stencil import node
+from mpiepm.engine.stencil import node
+from mpiepm.kernels.eshelby import exact_kernel
 
 pytestmark = pytest.mark.parallel(1, 2, 3)
 

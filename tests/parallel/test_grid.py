@@ -8,8 +8,8 @@ from mpiepm.core.params import parse
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain, max_ranks
 from mpiepm.grid.fft import Precision, Transform
-from mpiepm.physics import eshelby, picard
-from mpiepm.physics.state import Events
+from mpiepm.kernels import eshelby, picard
+from mpiepm.models.state import Events
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)
 SHAPES = [(64, 64), (96, 60), (33, 50), (97, 63), (8, 512), (512, 8)]

@@ -6,7 +6,7 @@ import pytest
 from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
-from mpiepm.physics.eshelby import exact_kernel
+from mpiepm.kernels.eshelby import exact_kernel
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3)

@@ -10,7 +10,7 @@ from mpiepm.core.params import FerreroParameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.physics import picard
+from mpiepm.kernels import picard
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)

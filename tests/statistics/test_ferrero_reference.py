@@ -11,7 +11,7 @@ import pytest
 
 from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
-from mpiepm.physics import picard
+from mpiepm.kernels import picard
 from mpiepm.simulation import Simulation
 
 pytestmark = [pytest.mark.statistics, pytest.mark.timeout(3600)]

@@ -12,8 +12,8 @@ from mpiepm.core.params import parse
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
-from mpiepm.physics.epmq import rate
-from mpiepm.physics.state import State
+from mpiepm.models.epmq import rate
+from mpiepm.models.state import State
 from mpiepm.simulation import Simulation
 
 SHAPE = (36, 50)

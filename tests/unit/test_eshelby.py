@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mpiepm.physics import eshelby
+from mpiepm.kernels import eshelby
 from mpiepm.theory import mean_field
 
 

@@ -11,8 +11,8 @@ from mpiepm.core.params import parse
 from mpiepm.engine import pending
 from mpiepm.engine.event import EventEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.physics.epmq import rate
-from mpiepm.physics.eshelby import exact_kernel
+from mpiepm.kernels.eshelby import exact_kernel
+from mpiepm.models.epmq import rate
 from mpiepm.simulation import Simulation
 
 

@@ -9,7 +9,8 @@ from mpiepm.core import alive
 from mpiepm.core.params import FerreroParameters, parse
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.physics import ferrero, picard
+from mpiepm.kernels import picard
+from mpiepm.models import ferrero
 from mpiepm.simulation import Simulation
 
 

@@ -10,7 +10,7 @@ from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
-from mpiepm.physics.eshelby import exact_kernels
+from mpiepm.kernels.eshelby import exact_kernels
 from mpiepm.simulation import Simulation
 
 

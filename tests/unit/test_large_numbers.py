@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from mpiepm.core.params import parse
-from mpiepm.engine import strips
+from mpiepm.engine import interpolation, strips
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import fewest_ranks, slabs
 from mpiepm.engine.split import SplitEngine, unit_of_squares
 from mpiepm.grid.domain import even_partition
 from mpiepm.grid.rng import philox
+from mpiepm.models import ferrero
 from mpiepm.observe import event_counts
 from mpiepm.observe.clusters import mean_size
-from mpiepm.physics import ferrero, tracers
 from mpiepm.simulation import Simulation
 
 SHAPE = (36, 50)
@@ -25,7 +25,7 @@ SHAPE = (36, 50)
 def test_tracers_on_sites(shape: tuple[int, int], number: int) -> None:
     for first in (0, number // 3, number - 4):
         position = np.empty((4, 2))
-        tracers.on_sites(number, first, *shape, position)
+        interpolation.on_sites(number, first, *shape, position)
         expected = [divmod(k * shape[0] * shape[1] // number, shape[1]) for k in range(first, first + 4)]
         assert position.tolist() == [list(site) for site in expected]
 
@@ -33,7 +33,7 @@ def test_tracers_on_sites(shape: tuple[int, int], number: int) -> None:
 @pytest.mark.parametrize("place", [math.inf, -math.inf, math.nan, 1e300, -1e300])
 def test_a_tracer_out_of_this_world_is_on_some_row(place: float) -> None:
     row = np.full(1, -7)
-    tracers.rows_of(np.array([[place, 0.0]]), 5, row)
+    interpolation.rows_of(np.array([[place, 0.0]]), 5, row)
     assert 0 <= row[0] < 5
 
 

@@ -7,8 +7,8 @@ import mpiepm
 
 ROOT = Path(mpiepm.__file__).parent
 FLOORS = [
-    "core", "grid", "physics", "engine", "observe", "io", "simulation", "theory", "analysis", "start", "validation", "campaign",
-    "cli",
+    "core", "grid", "kernels", "models", "engine", "observe", "io", "simulation", "theory", "analysis", "start", "validation",
+    "campaign", "cli",
 ]
 ROOMS = {
     "assembly": "simulation", "progress": "simulation", "pulse": "simulation", "status": "simulation", "warmup": "simulation",

@@ -10,11 +10,11 @@ from scipy import ndimage
 
 from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
+from mpiepm.models.state import Events, State
 from mpiepm.observe.base import Observer, Record
 from mpiepm.observe.bins import LogBins
 from mpiepm.observe.clusters import cluster_numbers
 from mpiepm.observe.snapshots import not_reached, unreachable
-from mpiepm.physics.state import Events, State
 from mpiepm.simulation import Simulation
 
 SHAPE, OVERLAP, ORIGINS, DURATION = (18, 30), 3, 5, 21.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mpiepm.physics import picard
+from mpiepm.kernels import picard
 
 SHAPES = [(64, 64), (24, 40), (33, 50), (15, 22)]
 

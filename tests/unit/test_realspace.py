@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mpiepm.physics import eshelby, realspace
+from mpiepm.engine import realspace
+from mpiepm.kernels import eshelby
 
 
 def field_of_event(tables: realspace.Tables, row: int, column: int, angle: float) -> np.ndarray:

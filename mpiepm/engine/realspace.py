@@ -1,6 +1,6 @@
 """The kernel of EPM-Q in real space: tables of its angular harmonics, for one event at a time.
 
-An event of orientation psi and stress drop delta at r = 0 changes the stress elsewhere by (`physics.eshelby`)
+An event of orientation psi and stress drop delta at r = 0 changes the stress elsewhere by (`kernels.eshelby`)
 
     f [c_0(r) + 2 sum_m c_m(r) cos(4 m psi) + 2 sum_m s_m(r) sin(4 m psi)],   f = delta / N(psi).
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpiepm.core.jit import inlined, njit
-from mpiepm.physics import eshelby
+from mpiepm.kernels import eshelby
 
 HARMONICS = 8
 TOLERANCE = 1e-7  # per harmonic; the whole kernel is then within 1e-6 of the exact one (tests/unit/test_realspace.py)

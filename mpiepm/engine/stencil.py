@@ -5,7 +5,7 @@ The kernel is cut in two (`engine.farfield`): a stencil that an event applies at
     G^psi(r) = stencil^psi(r) + far^psi(r) + u(psi),
 
 in which far^psi is the harmonic m = 1 beyond the radius, 0 within it, and u the mean of all else beyond the radius (c_0, there
-nearly constant, and the higher harmonics, `physics.eshelby`). So the sum of G over the lattice is exact. The stencil is
+nearly constant, and the higher harmonics, `kernels.eshelby`). So the sum of G over the lattice is exact. The stencil is
 tabulated at `ANGLES` orientations and linear in between: within 1e-6 of the exact kernel.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpiepm.core.jit import inlined
-from mpiepm.physics import eshelby
+from mpiepm.kernels import eshelby
 
 HARMONICS = 8
 ANGLES = 2048  # intervals of psi in [0, pi/2]
