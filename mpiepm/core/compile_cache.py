@@ -10,6 +10,7 @@ may work on the cache at the same time. Files that nobody has used for `UNUSED_D
 """
 
 import hashlib
+import inspect
 import os
 import pickle
 import sys
@@ -161,14 +162,20 @@ def _environment() -> tuple[Any, ...]:
 
 
 def _type_key(value: Any) -> Any:
-    """Of a signature or a type of numba: named tuples with their fields, whose order matters, and not by their name only."""
+    """Of a signature or a type of numba: named tuples with their fields, whose order matters, and their methods."""
     if isinstance(value, numba.core.typing.Signature):
         return _type_key(value.args), _type_key(value.return_type)
     if isinstance(value, types.BaseNamedTuple):
-        return value.instance_class.__name__, value.fields, [_type_key(part) for part in value]
+        methods = [(name, function_key(method)) for name, method in _methods(value.instance_class)]
+        return value.instance_class.__name__, value.fields, methods, [_type_key(part) for part in value]
     if isinstance(value, tuple | types.BaseTuple):
         return [_type_key(part) for part in value]
     return str(value)
+
+
+def _methods(class_: type) -> list[tuple[str, python_types.FunctionType]]:
+    """Public methods of a class, its own and inherited, which compiled code may call (`models.law`)."""
+    return [(name, method) for name, method in inspect.getmembers(class_, inspect.isfunction) if name[0] != "_"]
 
 
 def function_key(function: Any) -> str:
@@ -231,6 +238,9 @@ def function_key(function: Any) -> str:
                     add_value(vars(value)[name], used)
         elif isinstance(value, type):
             add(value.__qualname__, getattr(value, "_fields", ()))
+            for name, method in _methods(value):
+                add(name)
+                add_function(method)
         elif isinstance(value, tuple):
             add(type(value).__qualname__, len(value))
             for part in value:

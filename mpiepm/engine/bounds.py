@@ -1,7 +1,7 @@
 """Upper bounds of the rates, in single precision, at any temperature.
 
-Every site has a bound on its rate, valid while |stress| stays below the site's `limit`. A limit lies `margin` above the present
-|stress|, or at `deep` if that is higher: below it a site is so slow that a tighter bound is not worth the work.
+Every site has a bound on its rate, valid while its load (`models.law`) stays below the site's `limit`. A limit lies `margin`
+above the present load, or at `deep` if that is higher: below it a site is so slow that a tighter bound is not worth the work.
 
 A row is cut into tiles of TILE sites, whose bounds are summed, checked and renewed together. Single precision goes down to
 exp(-87), rates to exp(-1 / T). So a tile keeps its bounds times a `scale`, a power of two that brings the largest of them close
@@ -19,6 +19,8 @@ import numpy as np
 from mpiepm.core import cold, vectorised
 from mpiepm.core.jit import inlined
 from mpiepm.core.sections import Epmq
+from mpiepm.models import epmq
+from mpiepm.models.law import Law
 
 TILE = 64            # sites
 _SAFETY = 1.0 + 1e-6  # for the rounding to single precision
@@ -28,30 +30,27 @@ _DEEPEST = -690.0    # of the smallest bound, which double precision can still h
 _LARGEST_SHIFT = int((_SPAN - _DEEPEST) / math.log(2.0))
 
 
-class Physics(NamedTuple):
-    """Numbers of `core.params.Epmq` that the loops need, and what follows from them (margins in units of stress).
+class Rates(NamedTuple):
+    """The law of a model, and what its bounds need.
 
-    `scaled` : can a bound lie so low that its tile needs a scale?
+    Attributes
+    ----------
+    law : see `models.law`
+    margin : load by which a limit lies above the present one
+    scan_after : ... that a row may have moved until it is looked through
+    scaled : can a bound lie so low that its tile needs a scale?
     """
 
-    temperature: float
-    threshold: float
-    stiffness: float
-    exponent: float
-    mean_drop: float
-    shear_modulus: float
+    law: Law
     margin: float
     scan_after: float
     scaled: bool
 
 
-def physics(model: Epmq) -> Physics:
+def rates(model: Epmq) -> Rates:
     """From the parameters of the model."""
-    margin = cold.margin(model)
-    return Physics(
-        model.temperature, model.threshold, model.stiffness, model.barrier_exponent, model.mean_drop,
-        model.shear_modulus, margin, 0.5 * margin, cold.barrier(model, model.threshold) > -_USUAL * model.temperature,
-    )  # fmt: skip
+    law, margin = epmq.law(model), cold.margin(model)
+    return Rates(law, margin, 0.5 * margin, law.log_rate(0.0) < _USUAL)
 
 
 @inlined
@@ -74,53 +73,46 @@ def _largest(values: np.ndarray, i: int, first: int, last: int) -> float:
 
 
 @inlined
-def _scale(p: Physics, largest: float) -> float:
+def _scale(p: Rates, largest: float) -> float:
     """Of a tile with this largest limit: 1, unless its largest bound is below exp(_USUAL)."""
-    distance = p.threshold - largest
-    logarithm = -p.stiffness / p.temperature * (distance if distance > 0.0 else 0.0) ** p.exponent
+    logarithm = p.law.log_rate(largest)
     shift = min(int(logarithm / -math.log(2.0)), _LARGEST_SHIFT) if logarithm < _USUAL else 0
     return math.ldexp(1.0, shift)
 
 
 @inlined
 def refresh(
-    p: Physics, limit: np.ndarray, bound: np.ndarray, scale: np.ndarray, tile: np.ndarray, i: int, t: int
+    p: Rates, limit: np.ndarray, bound: np.ndarray, scale: np.ndarray, tile: np.ndarray, i: int, t: int
 ) -> None:  # fmt: skip
     """Scale, bounds and their sum for tile t of row i, from its limits (unsigned indices: see `realspace`)."""
     first, last = t * TILE, min((t + 1) * TILE, limit.shape[1])
-    factor, threshold, to = -p.stiffness / p.temperature, p.threshold, np.uint64(first)
-    times, lowest = 1.0, _SPAN
+    times, lowest, to = 1.0, _SPAN, np.uint64(first)
     if p.scaled:
         times = _scale(p, float(_largest(limit, i, first, last)))
         lowest = _SPAN - math.log(times)
     scale[i, t] = times
     times *= _SAFETY
-    if p.exponent == 1.5:
-        for j in range(np.uint64(last - first)):
-            distance = threshold - limit[i, to + j]
-            distance = distance if distance > 0.0 else 0.0
-            logarithm = factor * (distance * math.sqrt(distance))
-            bound[i, to + j] = times * vectorised.exp(logarithm if logarithm > lowest else lowest)
-    else:
-        for j in range(np.uint64(last - first)):
-            logarithm = factor * max(threshold - limit[i, to + j], 0.0) ** p.exponent
-            bound[i, to + j] = times * vectorised.exp(max(logarithm, lowest))
+    law = p.law
+    for j in range(np.uint64(last - first)):
+        logarithm = law.log_rate(limit[i, to + j])
+        bound[i, to + j] = times * vectorised.exp(logarithm if logarithm > lowest else lowest)
     tile[i, t] = sum_of(bound, i, first, last) / scale[i, t]
 
 
 @inlined
-def tighten(p: Physics, deep: float, stress: np.ndarray, limit: np.ndarray, i: int, first: int, last: int) -> None:
+def tighten(p: Rates, deep: float, stress: np.ndarray, limit: np.ndarray, i: int, first: int, last: int) -> None:
     """New limits for the sites first ... last - 1 of row i; their tile is to be refreshed."""
-    margin, threshold, to = p.margin, p.threshold, np.uint64(first)
+    law, margin, to = p.law, p.margin, np.uint64(first)
+    largest = law.load_at(0.0)
     for j in range(np.uint64(last - first)):
-        value = abs(stress[i, to + j]) + margin
+        value = law.load(stress[i, to + j]) + margin
         value = value if value > deep else deep
-        limit[i, to + j] = value if value < threshold else np.inf
+        limit[i, to + j] = value if value < largest else np.inf
 
 
 @inlined
 def renew(
-    p: Physics, deep: float, stress: np.ndarray, limit: np.ndarray, bound: np.ndarray, scale: np.ndarray, tile: np.ndarray,
+    p: Rates, deep: float, stress: np.ndarray, limit: np.ndarray, bound: np.ndarray, scale: np.ndarray, tile: np.ndarray,
     i: int, t: int,
 ) -> None:  # fmt: skip
     """New limits, scale, bounds and their sum for tile t of row i."""
@@ -129,11 +121,13 @@ def renew(
 
 
 @inlined
-def close_to_limit(limit: np.ndarray, stress: np.ndarray, distance: float, i: int, first: int, last: int) -> int:
+def close_to_limit(
+    law: Law, limit: np.ndarray, stress: np.ndarray, distance: float, i: int, first: int, last: int
+) -> int:  # fmt: skip
     """How many of the sites first ... last - 1 of row i have come within `distance` of their limit."""
     count, to = 0, np.uint64(first)
     for j in range(np.uint64(last - first)):
-        count += 1 if abs(stress[i, to + j]) + distance > limit[i, to + j] else 0
+        count += 1 if law.load(stress[i, to + j]) + distance > limit[i, to + j] else 0
     return count
 
 

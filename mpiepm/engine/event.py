@@ -18,7 +18,7 @@ from mpiepm.core.cold import LONGEST
 from mpiepm.core.jit import njit
 from mpiepm.core.params import Parameters
 from mpiepm.engine import bounds, thinning
-from mpiepm.engine.bounds import Physics
+from mpiepm.engine.bounds import Rates
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.realspace import Tables
 from mpiepm.engine.single import SingleEvents
@@ -32,15 +32,14 @@ _TOO_LONG = 1e12   # quiet times, compared with the time behind `deep`, during w
 
 
 @njit
-def _deep(p: Physics, time: float) -> float:
-    """Stress below which a site's rate is negligible if every site has one event in this time, sweeps."""
-    barrier = p.temperature * math.log(time / _NEGLIGIBLE)
-    return float(p.threshold - (barrier / p.stiffness) ** (1.0 / p.exponent))
+def _deep(p: Rates, time: float) -> float:
+    """Load below which a site's rate is negligible if every site has one event in this time, sweeps."""
+    return float(p.law.load_at(-math.log(time / _NEGLIGIBLE)))
 
 
 @njit
 def _perform(
-    tables: Tables, pending: Pending, elastic: bool, p: Physics, clocks: Clocks, seed: int, first_row: int,
+    tables: Tables, pending: Pending, elastic: bool, p: Rates, clocks: Clocks, seed: int, first_row: int,
     message: np.ndarray, stress: np.ndarray, plastic_strain: np.ndarray,
 ) -> None:  # fmt: skip
     """Bring this rank's rows past the event of `message`."""
@@ -61,7 +60,7 @@ def _perform(
     catch_up(tables, pending, first_row, stress, rows[:n])
     if here:
         stress[own, column] = before - drop
-        plastic_strain[own, column] += drop / p.shear_modulus
+        plastic_strain[own, column] += drop / p.law.shear_modulus
         thinning.tighten_around(p, clocks, stress, own, column)
     thinning.scan(p, clocks, stress, rows[:n], p.scan_after)
     if elastic:
@@ -73,7 +72,7 @@ def _perform(
 
 @njit
 def _run(
-    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Physics, clocks: Clocks, log: Rejections,
+    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Rates, clocks: Clocks, log: Rejections,
     seed: int, first_row: int, now: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
     messages: np.ndarray, events: np.ndarray, limit: int,
 ) -> tuple[int, float]:  # fmt: skip
@@ -112,12 +111,12 @@ class EventEngine(SingleEvents):
 
     def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
         super().__init__(domain, params)
-        self._physics = bounds.physics(params.model)
+        self._rates = bounds.rates(params.model)
         self._clocks = thinning.clocks(domain.local_shape)
         self._log = thinning.rejections()
         self._last = 0.0        # time of the last event since the origin
         self._since = (0, 0.0)  # event and time at which `deep` was last set
-        thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
+        thinning.start(self._rates, self._clocks, self._seed, domain.first_row, state.stress)
 
     def continue_draws(self, draws: np.ndarray) -> None:
         """Begin with the candidates after `draws` (local rows,), used up by another engine."""
@@ -145,7 +144,7 @@ class EventEngine(SingleEvents):
         self._clocks.deep[0] = scalars["deep"]
         self._clocks.limit[:] = fields["limit"]
         self._clocks.remaining[:], self._clocks.draws[:], self._pending.moved[:] = fields["rows"].T
-        thinning.rebuild(self._physics, self._clocks)
+        thinning.rebuild(self._rates, self._clocks)
         self._written.forget()
 
     def _renew(self, state: State) -> None:
@@ -154,7 +153,7 @@ class EventEngine(SingleEvents):
         np.maximum(remaining - (state.time - self._last), 0.0, out=remaining)
         self._last = state.time
         self._pending.moved[:] = 0.0
-        thinning.scan(self._physics, self._clocks, state.stress, np.arange(len(remaining)), self._physics.scan_after)
+        thinning.scan(self._rates, self._clocks, state.stress, np.arange(len(remaining)), self._rates.scan_after)
 
     def _limit(self, state: State, until: float) -> int:
         """Until `deep` is to be set anew, after as many events as there are sites."""
@@ -164,14 +163,14 @@ class EventEngine(SingleEvents):
 
     def _set_deep(self, events: int) -> None:
         """Choose `deep` by the yield rate since the last time."""
-        passed, p = self._last - self._since[1], self._physics
+        passed, p = self._last - self._since[1], self._rates
         self._since = (events, self._last)
         if passed > _NEGLIGIBLE:
             self._clocks.deep[0] = _deep(p, passed)
 
     def _perform(self, state: State, until: float, limit: int) -> int:
         found, self._last = _run(
-            self._exchange, self._tables, self._pending, self._elastic, self._physics, self._clocks, self._log, self._seed,
+            self._exchange, self._tables, self._pending, self._elastic, self._rates, self._clocks, self._log, self._seed,
             self.domain.first_row, self._last, until, state.stress, state.plastic_strain,
             self._messages, self._events, limit,
         )  # fmt: skip

@@ -1,18 +1,18 @@
 """Extremal dynamics, the event engine at T -> 0+: always the site with the lowest barrier fires.
 
-At a vanishing temperature the rate of the site with the largest |stress| exceeds all others by any factor, so it is the next
+At a vanishing temperature the rate of the site with the largest load exceeds all others by any factor, so it is the next
 one. While there are unstable sites, |stress| >= threshold, they fire first, at rate 1 each: any of them is the next with
 equal probability. Waiting times lose their meaning, and time counts the events since the origin.
 
 The largest of n uniform numbers is u^(1/n): so every row draws a priority for its unstable sites, and the largest priority
 of all rows picks among all of them evenly. Nothing but the number of the event enters the draws.
 
-What a row's largest |stress| may be is bounded by its value when last looked at and what the row may have moved since; only
+What a row's largest load may be is bounded by its value when last looked at and what the row may have moved since; only
 rows whose bound could win catch up.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,45 +26,50 @@ from mpiepm.engine.single import BATCH, SingleEvents
 from mpiepm.engine.thinning import VIOLATED
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.models.epmq import stress_drop
+from mpiepm.grid.rng import philox, uniform
+from mpiepm.models import epmq
+from mpiepm.models.law import Law
 from mpiepm.models.state import State
-
-
-class Numbers(NamedTuple):
-    """The numbers of `core.params.Epmq` that matter without temperature."""
-
-    threshold: float
-    mean_drop: float
-    shear_modulus: float
-
 
 _SITE, _EVENT = int(Stream.EXTREMAL_SITE), int(Stream.EXTREMAL_EVENT)
 
 
 @njit
-def _largest(stress: np.ndarray, i: int) -> tuple[int, float]:
-    """Column and |stress| of the site of row i with the largest |stress|."""
-    column, value = 0, abs(stress[i, 0])
+def _largest(law: Law, stress: np.ndarray, i: int) -> tuple[int, float]:
+    """Column and load of the site of row i with the largest load."""
+    column, value = 0, law.load(stress[i, 0])
     for j in range(stress.shape[1]):
-        if abs(stress[i, j]) > value:
-            column, value = j, abs(stress[i, j])
+        if law.load(stress[i, j]) > value:
+            column, value = j, law.load(stress[i, j])
     return column, value
 
 
 @njit
-def _look(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray, peak: np.ndarray, rows: np.ndarray) -> None:
+def _unstable(law: Law, stress: np.ndarray, i: int) -> np.ndarray:
+    """Columns of the unstable sites of row i: int64 (n,)."""
+    threshold, found, n = law.load_at(0.0), np.empty(stress.shape[1], np.int64), 0
+    for j in range(stress.shape[1]):
+        if law.load(stress[i, j]) >= threshold:
+            found[n] = j
+            n += 1
+    return found[:n]
+
+
+@njit
+def _look(
+    tables: Tables, pending: Pending, law: Law, first_row: int, stress: np.ndarray, peak: np.ndarray, rows: np.ndarray
+) -> None:  # fmt: skip
     """Bring some rows up to date. One that was not bounded by its peak and what it may have moved gets an infinite peak."""
     catch_up(tables, pending, first_row, stress, rows)
     for i in rows:
-        _, value = _largest(stress, i)
+        _, value = _largest(law, stress, i)
         peak[i] = value if value <= (peak[i] + pending.moved[i]) * (1.0 + 1e-9) else np.inf
         pending.moved[i] = 0.0
 
 
 @njit
 def _choose(
-    tables: Tables, pending: Pending, threshold: float, seed: int, first_row: int, number: int,
+    tables: Tables, pending: Pending, law: Law, seed: int, first_row: int, number: int,
     stress: np.ndarray, peak: np.ndarray,
 ) -> tuple[int, int, float]:  # fmt: skip
     """Row, column and priority of the site that fires on this rank: below -1 if it is unstable."""
@@ -75,19 +80,20 @@ def _choose(
         best = one[0]
         if pending.moved[best] == 0.0:
             break
-        _look(tables, pending, first_row, stress, peak, one)
+        _look(tables, pending, law, first_row, stress, peak, one)
     if peak[best] == np.inf:
-        return best, _largest(stress, best)[0], VIOLATED
+        return best, _largest(law, stress, best)[0], VIOLATED
+    threshold = law.load_at(0.0)
     if peak[best] < threshold:
-        return best, _largest(stress, best)[0], -peak[best] / threshold
+        return best, _largest(law, stress, best)[0], -law.relative(peak[best])
     row, column, priority = -1, -1, 0.0
     for i in range(rows):
         if peak[i] + pending.moved[i] >= threshold:
             one[0] = i
-            _look(tables, pending, first_row, stress, peak, one)
+            _look(tables, pending, law, first_row, stress, peak, one)
         if peak[i] + pending.moved[i] < threshold:
             continue
-        unstable = np.flatnonzero(np.abs(stress[i]) >= threshold)
+        unstable = _unstable(law, stress, i)
         w0, w1, _, _ = philox(seed, _SITE, number, first_row + i, 0, 0)
         own = -1.0 - uniform(w0) ** (1.0 / unstable.size)
         if own < priority:
@@ -97,20 +103,18 @@ def _choose(
 
 @njit
 def _propose(
-    tables: Tables, pending: Pending, threshold: float, mean_drop: float, seed: int, first_row: int, number: int,
+    tables: Tables, pending: Pending, law: Law, seed: int, first_row: int, number: int,
     stress: np.ndarray, peak: np.ndarray, message: np.ndarray,
 ) -> None:  # fmt: skip
     """Event `number`, if no other rank has a better one: priority (smallest first), row, column, stress drop, orientation."""
-    i, j, message[0] = _choose(tables, pending, threshold, seed, first_row, number, stress, peak)
-    w0, w1, _, _ = philox(seed, _EVENT, number, 0, 0, 0)
+    i, j, message[0] = _choose(tables, pending, law, seed, first_row, number, stress, peak)
     message[1], message[2] = first_row + i, j
-    message[3] = stress_drop(stress[i, j], mean_drop * exponential(w0), threshold)
-    message[4] = 0.5 * math.pi * uniform(w1)
+    message[3], message[4] = law.event(stress[i, j], philox(seed, _EVENT, number, 0, 0, 0))
 
 
 @njit
 def _perform(
-    tables: Tables, pending: Pending, elastic: bool, shear_modulus: float, first_row: int, message: np.ndarray,
+    tables: Tables, pending: Pending, elastic: bool, law: Law, first_row: int, message: np.ndarray,
     stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
 ) -> None:  # fmt: skip
     """Bring this rank's rows past the event of `message`."""
@@ -125,14 +129,14 @@ def _perform(
         rows = np.full(1, own)
         catch_up(tables, pending, first_row, stress, rows)
         stress[own, column] = before - drop
-        plastic_strain[own, column] += drop / shear_modulus
+        plastic_strain[own, column] += drop / law.shear_modulus
         pending.moved[own] = np.inf  # its own event is no kick
-        _look(tables, pending, first_row, stress, peak, rows)
+        _look(tables, pending, law, first_row, stress, peak, rows)
 
 
 @njit
 def _run(
-    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Numbers, seed: int, first_row: int,
+    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, law: Law, seed: int, first_row: int,
     number: int, time: float, stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
     messages: np.ndarray, events: np.ndarray, stability: np.ndarray, limit: int,
 ) -> bool:  # fmt: skip
@@ -142,12 +146,12 @@ def _run(
     """
     for n in range(limit):
         message = events[n]
-        _propose(tables, pending, p.threshold, p.mean_drop, seed, first_row, number + n, stress, peak, message)
+        _propose(tables, pending, law, seed, first_row, number + n, stress, peak, message)
         first(exchange, message, messages)
         if message[0] == VIOLATED:
             events[0] = message
             return False
-        _perform(tables, pending, elastic, p.shear_modulus, first_row, message, stress, plastic_strain, peak)
+        _perform(tables, pending, elastic, law, first_row, message, stress, plastic_strain, peak)
         stability[n] = 1.0 + message[0]
         message[0] = time + n + 1
     return True
@@ -158,8 +162,7 @@ class ExtremalEngine(SingleEvents):
 
     def __init__(self, domain: Domain, params: Parameters) -> None:
         super().__init__(domain, params)
-        model = params.model
-        self._numbers = Numbers(model.threshold, model.mean_drop, model.shear_modulus)
+        self._law = epmq.law(params.model)
         self._peak = np.zeros(domain.local_shape[0])
         self._pending.moved[:] = np.inf  # nobody has looked yet
         self._stability = np.empty(BATCH)
@@ -190,7 +193,7 @@ class ExtremalEngine(SingleEvents):
 
     def _perform(self, state: State, until: float, limit: int) -> int:
         sound = _run(
-            self._exchange, self._tables, self._pending, self._elastic, self._numbers, self._seed, self.domain.first_row,
+            self._exchange, self._tables, self._pending, self._elastic, self._law, self._seed, self.domain.first_row,
             state.events, state.time, state.stress, state.plastic_strain, self._peak,
             self._messages, self._events, self._stability, limit,
         )  # fmt: skip

@@ -61,7 +61,7 @@ class SplitEngine:
         self._edges = self._all_edges[inside] - domain.first_row
         start = int(np.flatnonzero(inside)[0])
         self._strips = (start, start + len(self._edges) - 1)  # this rank's
-        self._physics = bounds.physics(model)
+        self._rates = bounds.rates(model)
         self._clocks = thinning.clocks(domain.local_shape)
         self._since = 0.0          # when the last window began, or after it, when it ended: sweeps since the origin
         self._clock = np.zeros(len(self._edges) - 1)  # of the strips, from there on
@@ -72,7 +72,7 @@ class SplitEngine:
         self._buffer = np.zeros((4097, 5))
         self._written = Written()
         self._violation: list[float] = []  # site, rate and bound, if a bound of this rank has failed
-        thinning.start(self._physics, self._clocks, self._seed, domain.first_row, state.stress)
+        thinning.start(self._rates, self._clocks, self._seed, domain.first_row, state.stress)
 
     @property
     def draws(self) -> np.ndarray:
@@ -94,7 +94,7 @@ class SplitEngine:
         self.settle(state, state.time)
         self._begin_at(state.time - self._since)
         alter(state)
-        thinning.scan(self._physics, self._clocks, state.stress, np.arange(self.domain.local_shape[0]), 0.0)
+        thinning.scan(self._rates, self._clocks, state.stress, np.arange(self.domain.local_shape[0]), 0.0)
         self._written.remember(state.stress)
 
     def boundary(self, time: float) -> float:
@@ -143,7 +143,7 @@ class SplitEngine:
         self._buffer[-1, 0] = 0
         while True:
             found = strips.run(
-                self._far.stencil, self._physics, self._clocks, self._elastic, self._seed, self.domain.first_row,
+                self._far.stencil, self._rates, self._clocks, self._elastic, self._seed, self.domain.first_row,
                 self._edges, self._clock, self._since, self._end, until, state.stress, state.plastic_strain,
                 self._far.source, self._far.uniform, self._buffer,
             )  # fmt: skip
@@ -180,7 +180,7 @@ class SplitEngine:
             self._far.flush(state.stress)
             self._squares = 0
             rows = np.arange(self.domain.local_shape[0])
-            thinning.scan(self._physics, self._clocks, state.stress, rows, 0.0)
+            thinning.scan(self._rates, self._clocks, state.stress, rows, 0.0)
 
     def _deliver(self, state: State) -> None:
         """Kicks of the window's events across the edges of their strips, in an order that belongs to the lattice."""
@@ -196,7 +196,7 @@ class SplitEngine:
             from_above, from_below = np.concatenate([own, above]), np.concatenate([own, below])
         for side, events in ((1, from_above), (-1, from_below)):
             strips.deliver(
-                self._far.stencil, self._physics, self._clocks, state.stress, domain.first_row, edges, first, last, side, events
+                self._far.stencil, self._rates, self._clocks, state.stress, domain.first_row, edges, first, last, side, events
             )
 
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -228,5 +228,5 @@ class SplitEngine:
         remaining, draws, self._far.uniform[:], clock = fields["rows"].T
         self._clocks.remaining[:], self._clocks.draws[:] = remaining, draws
         self._clock[:] = clock[self._edges[:-1]]
-        thinning.rebuild(self._physics, self._clocks)
+        thinning.rebuild(self._rates, self._clocks)
         self._written.forget()

@@ -11,12 +11,12 @@ import numpy as np
 
 from mpiepm.core.jit import inlined, njit
 from mpiepm.core.streams import Stream
-from mpiepm.engine.bounds import TILE, Physics, close_to_limit, renew, sum_of
+from mpiepm.engine.bounds import TILE, Rates, close_to_limit, renew, sum_of
 from mpiepm.engine.realspace import stretch
 from mpiepm.engine.stencil import Stencil, node
 from mpiepm.engine.thinning import Clocks, choose, draw_wait, tighten_around, tighten_rejected
-from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.models.epmq import rate, stress_drop
+from mpiepm.grid.rng import philox, uniform
+from mpiepm.models.law import rate
 
 _STREAM = int(Stream.EVENT)
 
@@ -48,7 +48,7 @@ def _touch(stress: np.ndarray, limit: np.ndarray, first: int, last: int, left: i
 
 @njit
 def kick(
-    stencil: Stencil, p: Physics, clocks: Clocks, stress: np.ndarray, first: int, last: int,
+    stencil: Stencil, p: Rates, clocks: Clocks, stress: np.ndarray, first: int, last: int,
     top: int, column: int, drop: float, angle: float,
 ) -> None:  # fmt: skip
     """Near field of an event on the rows first ... last - 1 of this rank, and new bounds where they fail.
@@ -78,7 +78,7 @@ def kick(
             _add(stress, i, start, count, values, a, x, y, low, high)
             for t in range(start // TILE, (start + count - 1) // TILE + 1):
                 begin, end = max(start, t * TILE), min(start + count, (t + 1) * TILE)
-                if close_to_limit(limit, stress, 0.0, i, begin, end) > 0:
+                if close_to_limit(p.law, limit, stress, 0.0, i, begin, end) > 0:
                     renew(p, deep, stress, limit, bound, scale, tile, i, t)
                     changed = True
         if changed:
@@ -99,7 +99,7 @@ def _next(remaining: np.ndarray, first: int, last: int) -> int:
 
 @njit
 def run(
-    stencil: Stencil, p: Physics, clocks: Clocks, elastic: bool, seed: int, first_row: int, edges: np.ndarray,
+    stencil: Stencil, p: Rates, clocks: Clocks, elastic: bool, seed: int, first_row: int, edges: np.ndarray,
     clock: np.ndarray, since: float, end: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
     source: np.ndarray, waiting: np.ndarray, events: np.ndarray,
 ) -> int:  # fmt: skip
@@ -135,7 +135,7 @@ def run(
             j = choose(clocks, i, uniform(w1))
             s = stress[i, j]
             draws[i] = k + 1
-            true_rate = rate(s, p.temperature, p.threshold, p.stiffness, p.exponent)
+            true_rate = rate(p.law, s)
             bound = clocks.bound[i, j] / clocks.scale[i, j // TILE]
             if not true_rate <= bound:  # nor if it is no number
                 events[-1, 1], events[-1, 2], events[-1, 3], events[-1, 4] = row, j, true_rate, bound
@@ -144,9 +144,7 @@ def run(
                 tighten_rejected(p, clocks, stress, i, j)
                 remaining[i] = wait + draw_wait(clocks, seed, row, i)
                 continue
-            w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
-            drop = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
-            angle = 0.5 * math.pi * uniform(w1)
+            drop, angle = p.law.event(s, philox(seed, _STREAM, k, row, 1, 0))
             for r in range(first, last):
                 remaining[r] -= wait
             clock[q] += wait
@@ -161,7 +159,7 @@ def run(
                 waiting[i] += drop * ((1.0 - u) * stencil.source[a, 2] + u * stencil.source[a + 1, 2])
             else:
                 stress[i, j] -= drop
-            plastic_strain[i, j] += drop / p.shear_modulus
+            plastic_strain[i, j] += drop / p.law.shear_modulus
             tighten_around(p, clocks, stress, i, j)
             remaining[i] = draw_wait(clocks, seed, row, i)
             events[n, 0], events[n, 1], events[n, 2], events[n, 3], events[n, 4] = since + clock[q], row, j, drop, angle
@@ -201,7 +199,7 @@ def crossing(
 
 @njit
 def deliver(
-    stencil: Stencil, p: Physics, clocks: Clocks, stress: np.ndarray, first_row: int, edges: np.ndarray, first: int, last: int,
+    stencil: Stencil, p: Rates, clocks: Clocks, stress: np.ndarray, first_row: int, edges: np.ndarray, first: int, last: int,
     side: int, events: np.ndarray,
 ) -> None:  # fmt: skip
     """Kick this rank's strips, first ... last - 1 of the lattice, across their upper edges (`side` = 1) or lower ones (-1).

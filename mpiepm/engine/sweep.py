@@ -1,6 +1,6 @@
 """Sweep engine: windows of fixed length, one redistribution each; the work-horse where activity is high.
 
-Within a window every site attempts at rate 1 and fires with probability w(sigma) (`models.epmq`), so that it fires at
+Within a window every site attempts at rate 1 and fires with probability w(sigma) (`models.law`), so that it fires at
 rate w; an event drops the stress of its own site at once, and the site may fire again. What the events do to the
 other sites is added at the end of the window, by distributed transforms (`engine.redistribution`). Without elasticity
 the dynamics is therefore exact for any window; with it the window is the only approximation.
@@ -11,7 +11,6 @@ window with an event, and the earliest of all ranks is the next one performed.
 Draws belong to (seed, row, window, attempt): the trajectory is the same on any number of ranks.
 """
 
-import math
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -25,7 +24,8 @@ from mpiepm.core.streams import Stream
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.models.epmq import rate, stress_drop
+from mpiepm.models import epmq
+from mpiepm.models.law import Law, rate
 from mpiepm.models.state import Events, State
 
 _ATTEMPT, _EVENT = int(Stream.SWEEP_ATTEMPT), int(Stream.SWEEP_EVENT)
@@ -34,8 +34,7 @@ _LONGEST_LOOK_AHEAD = 1 << 21  # attempts of the whole lattice: a few hundredths
 
 @njit
 def _window_events(
-    stress: np.ndarray, first_row: int, number: int, window: float, seed: int,
-    temperature: float, threshold: float, stiffness: float, exponent: float, mean_drop: float,
+    law: Law, stress: np.ndarray, first_row: int, number: int, window: float, seed: int,
     row: np.ndarray, column: np.ndarray, time: np.ndarray, drop: np.ndarray, angle: np.ndarray,
 ) -> int:  # fmt: skip
     """Events of window `number` on these rows, as a pure function of the stress at its start.
@@ -58,14 +57,12 @@ def _window_events(
                 break
             j = int(uniform(w1) * columns)
             s = line[j]
-            if uniform(w2) < rate(s, temperature, threshold, stiffness, exponent):
+            if uniform(w2) < rate(law, s):
                 if n == row.size:
                     return -1
-                w0, w1, _, _ = philox(seed, _EVENT, attempt, first_row + i, number, 0)
-                delta = stress_drop(s, mean_drop * exponential(w0), threshold)
-                line[j] = s - delta
-                row[n], column[n], time[n], drop[n] = first_row + i, j, t, delta
-                angle[n] = 0.5 * math.pi * uniform(w1)
+                drop[n], angle[n] = law.event(s, philox(seed, _EVENT, attempt, first_row + i, number, 0))
+                line[j] = s - drop[n]
+                row[n], column[n], time[n] = first_row + i, j, t
                 n += 1
             attempt += 1
     return n
@@ -91,10 +88,7 @@ class SweepEngine:
         self.domain = domain
         self.window = params.engine.window
         self._seed = params.run.seed
-        self._physics = (
-            model.temperature, model.threshold, model.stiffness, model.barrier_exponent, model.mean_drop,
-        )  # fmt: skip
-        self._shear_modulus = model.shear_modulus
+        self._law = epmq.law(model)
         self._redistribution = Redistribution(domain, model, params.engine) if model.elasticity else None
         self._number = 0   # windows since the start of the run: names the draws
         self._elapsed = 0  # windows since the origin: the clock
@@ -131,7 +125,7 @@ class SweepEngine:
         """Number of events of window `number` on this rank, left in the buffers."""
         while True:
             found = _window_events(
-                stress, self.domain.first_row, number, self.window, self._seed, *self._physics,
+                self._law, stress, self.domain.first_row, number, self.window, self._seed,
                 self._row, self._column, self._time, self._drop, self._angle,
             )  # fmt: skip
             if found >= 0:
@@ -171,7 +165,7 @@ class SweepEngine:
 
     def _perform(self, events: Events, state: State) -> None:
         _drop_own_stress(
-            self.domain.first_row, events.row, events.column, events.drop, self._shear_modulus,
+            self.domain.first_row, events.row, events.column, events.drop, self._law.shear_modulus,
             state.stress, state.plastic_strain,
         )  # fmt: skip
         if self._redistribution is not None:

@@ -22,11 +22,11 @@ from mpiepm.core.cold import LONGEST
 from mpiepm.core.faults import RunError, SickRunError
 from mpiepm.core.jit import njit
 from mpiepm.core.streams import Stream
-from mpiepm.engine.bounds import TILE, Physics, close_to_limit, refresh, renew, sum_of, tighten
+from mpiepm.engine.bounds import TILE, Rates, close_to_limit, refresh, renew, sum_of, tighten
 from mpiepm.engine.pending import Pending, catch_up
 from mpiepm.engine.realspace import Tables
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.models.epmq import rate, stress_drop
+from mpiepm.models.law import rate
 
 _STREAM = int(Stream.EVENT)
 _LOG = 64          # rejections a rank may look ahead
@@ -85,14 +85,14 @@ def rejections() -> Rejections:
 
 
 @njit
-def _add_up(p: Physics, clocks: Clocks, i: int, t: int) -> None:
+def _add_up(p: Rates, clocks: Clocks, i: int, t: int) -> None:
     """Scale, bounds and sums from the limits of tile t of row i."""
     refresh(p, clocks.limit, clocks.bound, clocks.scale, clocks.tile, i, t)
     clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
 
 
 @njit
-def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, distance: float) -> None:
+def scan(p: Rates, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, distance: float) -> None:
     """Renew all tiles of local rows `rows` (n,) that hold a site within `distance` of its limit.
 
     The waiting times of the rows are rescaled to their new sums.
@@ -102,7 +102,7 @@ def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, dista
     for i in rows:
         changed = False
         for t in range(tile.shape[1]):
-            if close_to_limit(limit, stress, distance, i, t * TILE, min((t + 1) * TILE, columns)) > 0:
+            if close_to_limit(p.law, limit, stress, distance, i, t * TILE, min((t + 1) * TILE, columns)) > 0:
                 renew(p, deep, stress, limit, bound, scale, tile, i, t)
                 changed = True
         if changed:
@@ -112,14 +112,14 @@ def scan(p: Physics, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, dista
 
 
 @njit
-def tighten_rejected(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
+def tighten_rejected(p: Rates, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
     """Limit and bound of one site as tight as the margin allows: it has just been chosen in vain."""
     tighten(p, -np.inf, stress, clocks.limit, i, j, j + 1)
     _add_up(p, clocks, i, j // TILE)
 
 
 @njit
-def tighten_around(p: Physics, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
+def tighten_around(p: Rates, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
     """New limits and bounds for the tile of site (i, j), which has fired; the waiting time of the row is to be drawn anew."""
     renew(p, clocks.deep[0], stress, clocks.limit, clocks.bound, clocks.scale, clocks.tile, i, j // TILE)
     clocks.total[i] = sum_of(clocks.tile, i, 0, clocks.tile.shape[1])
@@ -134,7 +134,7 @@ def draw_wait(clocks: Clocks, seed: int, row: int, i: int) -> float:
 
 
 @njit
-def rebuild(p: Physics, clocks: Clocks) -> None:
+def rebuild(p: Rates, clocks: Clocks) -> None:
     """Bounds and sums from the limits, as they were when the limits were set."""
     for i in range(clocks.total.size):
         for t in range(clocks.tile.shape[1]):
@@ -150,7 +150,7 @@ def draw_waits(clocks: Clocks, seed: int, first_row: int) -> None:
 
 
 @njit
-def start(p: Physics, clocks: Clocks, seed: int, first_row: int, stress: np.ndarray) -> None:
+def start(p: Rates, clocks: Clocks, seed: int, first_row: int, stress: np.ndarray) -> None:
     """Limits and bounds for the present stress, and the first candidate of every row."""
     rows, columns = stress.shape
     for i in range(rows):
@@ -177,7 +177,7 @@ def choose(clocks: Clocks, i: int, u: float) -> int:
 
 @njit
 def propose(
-    tables: Tables, pending: Pending, p: Physics, clocks: Clocks, log: Rejections, seed: int, first_row: int,
+    tables: Tables, pending: Pending, p: Rates, clocks: Clocks, log: Rejections, seed: int, first_row: int,
     now: float, until: float, stress: np.ndarray, message: np.ndarray,
 ) -> int:  # fmt: skip
     """The next event on this rank's rows if nothing happens elsewhere before: its message, and how many were rejected.
@@ -204,16 +204,14 @@ def propose(
         _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
         j = choose(clocks, i, uniform(w1))
         s = stress[i, j]
-        true_rate = rate(s, p.temperature, p.threshold, p.stiffness, p.exponent)
+        true_rate = rate(p.law, s)
         bound = clocks.bound[i, j] / clocks.scale[i, j // TILE]
         if not true_rate <= bound:  # nor if it is no number
             message[0], message[1], message[2], message[3], message[4] = VIOLATED, row, j, true_rate, bound
             return rejected
         if uniform(w2) * bound < true_rate:
-            w0, w1, _, _ = philox(seed, _STREAM, k, row, 1, 0)
             message[0], message[1], message[2] = wait, row, j
-            message[3] = stress_drop(s, p.mean_drop * exponential(w0), p.threshold)
-            message[4] = 0.5 * math.pi * uniform(w1)
+            message[3], message[4] = p.law.event(s, philox(seed, _STREAM, k, row, 1, 0))
             return rejected
         if rejected == log.where.shape[0]:
             message[0], message[1] = log.before[rejected - 1, 0], NOBODY
@@ -244,7 +242,7 @@ def too_late(wait: float, time: float) -> RunError:
 
 
 @njit
-def undo(p: Physics, clocks: Clocks, log: Rejections, rejected: int, first_row: int, wait: float, row: int) -> None:
+def undo(p: Rates, clocks: Clocks, log: Rejections, rejected: int, first_row: int, wait: float, row: int) -> None:
     """Take back the rejections that come after the event at `wait`, `row`: the stress they saw has changed.
 
     A row NOBODY: take back those after `wait` only.

@@ -24,15 +24,15 @@ def test_near_and_far_field_are_the_kernel(shape: tuple[int, int], radius: int, 
     assert isinstance(params.engine, Split)
     domain = slabs(params)
     far = FarField(domain, params.model, params.engine)
-    clocks, physics = thinning.clocks(domain.local_shape), bounds.physics(params.model)
+    clocks, rates = thinning.clocks(domain.local_shape), bounds.rates(params.model)
     variance = []
     for n, angle in enumerate(np.linspace(0.0, 0.5 * np.pi, 21)):
         stress = np.zeros(domain.local_shape)
-        thinning.start(physics, clocks, 1, domain.first_row, stress)
+        thinning.start(rates, clocks, 1, domain.first_row, stress)
         row, column, drop = (7 * n) % shape[0], (11 * n) % shape[1], 1.5
         for wrap in (-shape[0], 0, shape[0]):
             top = row - radius - domain.first_row + wrap
-            strips.kick(far.stencil, physics, clocks, stress, 0, len(stress), top, column, drop, angle)
+            strips.kick(far.stencil, rates, clocks, stress, 0, len(stress), top, column, drop, angle)
         near = np.array(stress)
         a, u = node(angle)
         source = drop * ((1.0 - u) * far.stencil.source[a] + u * far.stencil.source[min(a + 1, len(far.stencil.source) - 1)])

@@ -9,10 +9,12 @@ import pytest
 
 from mpiepm.core.faults import RunError
 from mpiepm.core.params import parse
+from mpiepm.core.sections import Epmq
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
-from mpiepm.models.epmq import rate
+from mpiepm.models.epmq import law
+from mpiepm.models.law import rate
 from mpiepm.models.state import State
 from mpiepm.simulation import Simulation
 
@@ -58,7 +60,7 @@ def test_rates_are_those_of_the_new_stress_at_once(engine: str) -> None:
             fired[k] += np.count_nonzero(run.state.plastic_strain != strain)
         sites += run.domain.sites
     for k, stress in enumerate((0.0, 0.9, 0.0)):
-        share = -math.expm1(-0.5 * rate(stress, 0.1, 1.0, 1.0, 1.5))
+        share = -math.expm1(-0.5 * rate(law(Epmq(temperature=0.1)), stress))
         assert abs(fired[k] - share * sites) < 4.0 * math.sqrt(share * sites) + 1.0
 
 
