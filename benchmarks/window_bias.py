@@ -1,8 +1,9 @@
-"""What the window of the sweep engine does to its results: 1 / Gamma, tau_alpha and the peak of chi4, against the event engine.
+"""Bias by the window of the sweep engine: 1 / Gamma, tau_alpha and the peak of chi4, against the event engine.
 
     python benchmarks/window_bias.py [--size 64] [--temperatures 0.1 0.06 0.04] [--windows 0.05 0.1 0.3 1] [--origins 100]
 
-One Markdown row for each temperature and window, errors by jackknife over origins; window 0 is the event engine, which is exact.
+One Markdown row for each temperature and window, errors by jackknife over origins. Window 0 is the event engine, which is
+exact.
 """
 
 import argparse
