@@ -12,10 +12,10 @@ from pathlib import Path
 
 from timing import COMM, timed
 
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
 from mpiepm.io import checkpoint, checksum
 from mpiepm.io.archive import Archive
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 ROUNDS = 5

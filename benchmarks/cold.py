@@ -15,10 +15,10 @@ import time
 import numpy as np
 from mpi4py import MPI
 
-from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from mpi4py import MPI
 
 from mpiepm.core.jit import njit
-from mpiepm.core.params import parse
 from mpiepm.engine import pending
 from mpiepm.engine.event import EventEngine
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import parse
 from mpiepm.models.state import State
 
 SMALL = 64

@@ -19,8 +19,8 @@ from mpi4py import MPI
 from mpiepm import guard, watchdog
 from mpiepm.core import alive
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
+from mpiepm.models.parameters import parse
 from mpiepm.pulse import Pulse
 from mpiepm.simulation import Simulation
 

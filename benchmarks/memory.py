@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
 from mpiepm.io import checkpoint
 from mpiepm.io.archive import Archive
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 WRITES = 40

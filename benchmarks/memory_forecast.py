@@ -19,8 +19,8 @@ import h5py
 
 ENVIRONMENT = dict(os.environ)  # before MPI puts into it what belongs to this process
 
-from mpiepm.core.params import parse  # noqa: E402
 from mpiepm.io.memory import forecast, least  # noqa: E402
+from mpiepm.models.parameters import parse  # noqa: E402
 
 EPMQ = ["model.temperature=0.1", "run={origins=1, origin_duration=0.5, equilibrate={time=0.5}}"]
 FERRERO = ["model={name='ferrero', temperature=0.2}", "run={equilibrate={time=1}, duration=2}"]

@@ -11,8 +11,8 @@ import time
 
 from mpi4py import MPI
 
-from mpiepm.core.params import FerreroParameters, parse
 from mpiepm.engine.layout import most_ranks, slabs
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 from mpiepm.warmup import compile_in_turn, rehearse
 
@@ -27,8 +27,8 @@ CASES = {
 
 def _work(simulation: Simulation) -> float:
     """Steps, or events, so far."""
-    if isinstance(simulation.params, FerreroParameters):
-        return simulation.state.time / simulation.params.engine.time_step
+    if simulation.params.run.stationary:
+        return simulation.state.time / simulation.params.engine.resolution
     return simulation.state.events
 
 

@@ -13,9 +13,9 @@ import time
 import numpy as np
 
 from mpiepm.analysis.errors import Estimate
-from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 from mpiepm.validation import Sample, measure
 

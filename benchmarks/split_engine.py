@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from mpiepm.core.params import parse
 from mpiepm.engine import strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
+from mpiepm.models.parameters import parse
 from mpiepm.models.state import State
 
 SMALL = 64

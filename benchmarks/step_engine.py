@@ -16,11 +16,11 @@ import numpy as np
 from mpi4py import MPI
 from timing import timed
 
-from mpiepm.core.params import parse
 from mpiepm.core.streams import Stream
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import standard_normal
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD

@@ -15,9 +15,9 @@ import numpy as np
 from mpi4py import MPI
 from timing import timed
 
-from mpiepm.core.params import parse
 from mpiepm.engine import redistribution, sweep
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import parse
 from mpiepm.models.state import Events
 from mpiepm.simulation import Simulation
 

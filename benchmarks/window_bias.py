@@ -9,7 +9,7 @@ exact.
 import argparse
 import time
 
-from mpiepm.core.params import parse
+from mpiepm.models.parameters import parse
 from mpiepm.validation import STOP, Sample, measure
 
 

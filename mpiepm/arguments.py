@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from mpiepm import __version__
 from mpiepm.campaign import arguments as campaign
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 _EXAMPLES = """\
 examples:

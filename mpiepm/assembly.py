@@ -1,12 +1,8 @@
 """What a run is put together from: the state it begins with, the engine and the observers that its parameters ask for."""
 
-import numpy as np
 
-from mpiepm.core import cold
-from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
+from mpiepm.core.engine_sections import Auto, Event, Split, Step
 from mpiepm.core.schedule import Every, LogSpaced, Schedule
-from mpiepm.core.sections import Auto, Event, Split
-from mpiepm.core.streams import Stream
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
@@ -15,7 +11,7 @@ from mpiepm.engine.split import SplitEngine
 from mpiepm.engine.step import StepEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.rng import standard_normal
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
 from mpiepm.observe.activity import ActivitySeries
 from mpiepm.observe.avalanches import Avalanches
@@ -32,18 +28,9 @@ from mpiepm.observe.tracers import Trajectories
 from mpiepm.observe.waiting_times import WaitingTimes
 
 
-def initial_state(domain: Domain, params: AnyParameters) -> State:
-    """Where a run begins: Gaussian stress (EPM-Q), or none, with all sites at rest."""
-    if isinstance(params, FerreroParameters):
-        fields = np.zeros((2, *domain.local_shape))
-        return State(fields[0], fields[1], active=np.zeros(domain.local_shape, np.int8))
-    stress = standard_normal(params.run.seed, Stream.INITIAL_STRESS, domain.first_row, domain.local_shape)
-    return State(stress * params.model.initial_stress_std, np.zeros(domain.local_shape))
-
-
-def engine(domain: Domain, params: AnyParameters, state: State) -> Engine:
+def engine(domain: Domain, params: Parameters, state: State) -> Engine:
     """The engine that the parameters name."""
-    if isinstance(params, FerreroParameters):
+    if isinstance(params.engine, Step):
         return StepEngine(domain, params, state)
     if isinstance(params.engine, Event):
         return ExtremalEngine(domain, params) if params.engine.dynamics == "extremal" else EventEngine(domain, params, state)
@@ -58,7 +45,7 @@ def observers(domain: Domain, params: Parameters) -> list[Observer]:
     """The observers that the parameters ask for; those that look at the maps of Persistence come after it. Collective."""
     output, overlap = params.output, params.run.overlap
     lags = LogSpaced(output.lags.first, output.lags.per_decade)
-    maps = ("f4" if cold.single_precision_suffices(params.model) else "f8") if output.first_event_maps else None
+    maps = ("f4" if params.model.single_precision_suffices() else "f8") if output.first_event_maps else None
     persistence = Persistence(domain, lags, overlap=overlap, maps=maps)
     found: list[Observer] = [
         persistence,
@@ -83,12 +70,12 @@ def observers(domain: Domain, params: Parameters) -> list[Observer]:
     return found
 
 
-def stationary_observers(domain: Domain, params: FerreroParameters, engine: StepEngine) -> list[Observer]:
+def stationary_observers(domain: Domain, params: Parameters, engine: StepEngine) -> list[Observer]:
     """The observers of one long stationary run. Collective."""
     output, often = params.output, Every(params.output.interval)
     found: list[Observer] = [
         Origins(),
-        ActivitySeries(domain, often, params.engine.time_step),
+        ActivitySeries(domain, often, params.engine.resolution),
         StressHistogram(domain, often, output.histogram.bins, output.histogram.limit),
     ]
     if output.snapshots:

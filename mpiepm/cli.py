@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mpiepm import launch
 from mpiepm.arguments import parser
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
-from mpiepm.core.faults import RunError
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError, RunError
 
 if TYPE_CHECKING:
     from mpi4py import MPI

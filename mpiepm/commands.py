@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpiepm.core.exits import FAILED, FINISHED
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -44,7 +44,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _compile(arguments: argparse.Namespace) -> None:
-    from mpiepm.core.params import load
+    from mpiepm.models.parameters import load
     from mpiepm.warmup import rehearse_all
 
     rehearse_all([load(path) for path in arguments.params])

@@ -12,33 +12,16 @@ fluctuation reaches, be the lattice of 16 sites. Model "ferrero": the same with 
 of mean duration relaxes; with random activation the stress diffuses freely, and only has to be a number.
 """
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpiepm.core.faults import SickRunError
 from mpiepm.core.jit import njit
-from mpiepm.core.params import AnyParameters, FerreroParameters
 from mpiepm.observe.base import EQUILIBRATION
 
 if TYPE_CHECKING:
     from mpiepm.simulation import Simulation
-
-ROOM = 30.0  # times (threshold^2 + 2 drop^2)
-
-
-def largest_mean_square(params: AnyParameters) -> float:
-    """Bound on the mean over sites of stress^2 that no sound run reaches; see the module's text."""
-    model = params.model
-    if isinstance(params, FerreroParameters):
-        if params.model.activation == "random":
-            return math.inf
-        gfac = params.model.gfac or (2.0 if params.model.preset == "unit-response" else 1.0)
-        return ROOM * (model.threshold**2 + 2.0 * (gfac * params.model.eps0 * params.model.restructuring_time) ** 2)
-    start = params.model.initial_stress_std
-    return ROOM * (model.threshold**2 + 2.0 * params.model.mean_drop**2 + start**2)
-
 
 @njit
 def _sum_of_squares(field: np.ndarray) -> float:
@@ -67,7 +50,7 @@ def check(simulation: "Simulation") -> None:
     state, domain = simulation.state, simulation.domain
     own = np.array([[_sum_of_squares(state.stress), _sum_of_squares(state.plastic_strain)]])
     sums = domain.gather(own).sum(axis=0)
-    mean_square, bound = float(sums[0]) / domain.sites, largest_mean_square(simulation.params)
+    mean_square, bound = float(sums[0]) / domain.sites, simulation.params.model.largest_mean_square()
     if np.isfinite(sums).all() and mean_square <= bound:
         return
     faults = domain.comm.allgather(_unsound_sites(simulation))
@@ -80,7 +63,7 @@ def check(simulation: "Simulation") -> None:
 
 def _present(simulation: "Simulation") -> str:
     state, origin = simulation.state, simulation.phases.origin
-    unit = "tau" if isinstance(simulation.params, FerreroParameters) else "sweeps"
+    unit = simulation.params.units.time
     phase = "equilibrating" if origin == EQUILIBRATION else f"origin {origin}"
     return f"t = {state.origin_time + state.time:.10g} {unit} ({phase}, {state.events} events)"
 

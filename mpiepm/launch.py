@@ -8,7 +8,7 @@ import pwd
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 _SIZES = {  # what a launcher tells every process: how many there are, and which one it is; the innermost launcher first
     "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK",

@@ -14,9 +14,7 @@ from mpiepm import assembly, guard
 from mpiepm.core import alive, trajectory
 from mpiepm.core.amounts import number_of
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import AnyParameters, FerreroParameters, parse
 from mpiepm.core.schedule import LogSpaced, due
-from mpiepm.core.units import units
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.layout import advised_ranks
 from mpiepm.engine.step import StepEngine
@@ -24,6 +22,7 @@ from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, lock, parallel, rundir
 from mpiepm.io.archive import Archive
 from mpiepm.io.provenance import forget_memory, peak_memory, stretch
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.models.state import State
 from mpiepm.observe import final
 from mpiepm.observe.base import ENDING, EQUILIBRATION, Record
@@ -73,13 +72,12 @@ class Phases:
 class Simulation:
     """One run on the ranks of `domain`: state, engine, observers. Construction is collective and touches no file."""
 
-    def __init__(self, domain: Domain, params: AnyParameters) -> None:
+    def __init__(self, domain: Domain, params: Parameters) -> None:
         self.domain, self.params = domain, params
-        self.state = assembly.initial_state(domain, params)
+        self.state: State = params.model.start(params.run.seed, domain.first_row, domain.local_shape)
         self.engine = assembly.engine(domain, params, self.state)
         self.phases = Phases()
-        if isinstance(params, FerreroParameters):
-            assert isinstance(self.engine, StepEngine)
+        if isinstance(self.engine, StepEngine):
             self.observers = assembly.stationary_observers(domain, params, self.engine)
         else:
             self.observers = assembly.observers(domain, params)
@@ -234,7 +232,7 @@ class Simulation:
 
 
 def run(
-    domain: Domain, params: AnyParameters, folder: Path, *,
+    domain: Domain, params: Parameters, folder: Path, *,
     resume: bool, quiet: bool = False, limits: Limits | None = None, progress: Progress | None = None,
 ) -> bool:  # fmt: skip
     """Run in the directory `folder` to the end, from its newest sound checkpoint if `resume` finds one. Collective.
@@ -242,7 +240,7 @@ def run(
     Returns whether the end is reached; if `limits` came first, the present is in a checkpoint. What it does is told by
     `progress`, or by one that is `quiet` or not.
 
-    The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_activity`).
+    The parameters must name no other run: model.activity_from is resolved before (`analysis.stationary.resolve_measured`).
 
     Raises
     ------
@@ -273,7 +271,7 @@ def run(
         variables = [variable for observer in simulation.observers for variable in observer.variables]
         variables += final.variables(simulation.state)
         seals = [] if longer else ["" if k in lost else seal for k, seal in enumerate(header["segments"])]
-        archive = Archive(folder, domain, variables, seals, units(params), [] if longer else header.get("records", []))
+        archive = Archive(folder, domain, variables, seals, params.units, [] if longer else header.get("records", []))
         if longer:
             progress.phase("reading the archive")
             _reopen(simulation, archive, folder, header, progress)
@@ -318,12 +316,12 @@ def run(
         progress.phase("writing the archive")
         _finish(simulation, archive, folder, history, progress)
         progress.say(f"finished: {number_of(simulation.state.events, 'event')} since the start, equilibration included")
-        for warning in (line for observer in simulation.observers for line in observer.warnings(units(params).time)):
+        for warning in (line for observer in simulation.observers for line in observer.warnings(params.units.time)):
             progress.warn(warning)
     return True
 
 
-def _advise(ranks: int, params: AnyParameters, progress: Progress) -> None:
+def _advise(ranks: int, params: Parameters, progress: Progress) -> None:
     """Tell the recommended number of ranks, on the standard error too if there are more."""
     most = advised_ranks(params)
     given = f"lattice.size = {list(params.lattice.size)}, engine.name = {params.engine.name!r}"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mpiepm import watchdog
 from mpiepm.core.exits import FINISHED, UNFINISHED
-from mpiepm.core.faults import RunError
+from mpiepm.core.faults import ParameterError, RunError
 from mpiepm.core.limits import Limits, duration, end_of_job
-from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load, parse
 from mpiepm.engine.layout import fewest_ranks, most_ranks, slabs
 from mpiepm.grid.memory import Node, available
 from mpiepm.grid.root import on_root
 from mpiepm.io import memory, rundir, space
+from mpiepm.models.parameters import Parameters, load, parse
 from mpiepm.observe.snapshots import unreachable
 
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack)
         params = _changed(folder, arguments.overrides)
     stored = params is None
     if params is not None:
-        if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
-            from mpiepm.analysis.stationary import resolve_activity
+        if params.model.measured:
+            from mpiepm.analysis.stationary import resolve_measured
 
-            params = resolve_activity(params)
+            params = resolve_measured(params)
         check_machine(params, nodes)
         _check_space(params, folder)
         for line in unreachable(params):
@@ -118,7 +118,7 @@ def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack)
     return Job(params.to_toml(), folder, resume, patience)
 
 
-def _changed(folder: Path, overrides: Sequence[str]) -> AnyParameters:
+def _changed(folder: Path, overrides: Sequence[str]) -> Parameters:
     """The parameters of a run with these on top.
 
     Raises
@@ -137,7 +137,7 @@ def _changed(folder: Path, overrides: Sequence[str]) -> AnyParameters:
         raise
 
 
-def check_machine(params: AnyParameters, nodes: list[Node]) -> None:
+def check_machine(params: Parameters, nodes: list[Node]) -> None:
     """Is the lattice large enough for the ranks, and the memory of their nodes for the lattice?
 
     Raises
@@ -153,7 +153,7 @@ def check_machine(params: AnyParameters, nodes: list[Node]) -> None:
     _warn(memory.check(params, nodes))
 
 
-def _check_space(params: AnyParameters, folder: Path) -> None:
+def _check_space(params: Parameters, folder: Path) -> None:
     _warn(space.check(params, folder))
 
 

@@ -2,16 +2,14 @@
 
 The estimate: what is left of the present phase, over the speed of this process in this phase. The equilibration is measured in
 sweeps or events, as its parameter; the origins in origins, of which the present one is done to the share of its duration that
-has passed, or of the way of P to `run.stop_persistence`; model "ferrero" in tau. While the equilibration lasts, the origins are
-guessed: sweeps or events that they need, over the present speed (`_EVENTS_PER_ORIGIN` where P decides).
+has passed, or of the way of P to `run.stop_persistence`; a stationary run in time. While the equilibration lasts, the origins
+are guessed: sweeps or events that they need, over the present speed (`_EVENTS_PER_ORIGIN` where P decides).
 """
 
 import time
 from typing import TYPE_CHECKING
 
 from mpiepm.core.amounts import in_time, number_of
-from mpiepm.core.params import FerreroParameters
-from mpiepm.core.units import units
 from mpiepm.observe.base import EQUILIBRATION
 
 if TYPE_CHECKING:
@@ -50,8 +48,8 @@ class Status:
     def _where(self) -> str:
         simulation, state = self._simulation, self._simulation.state
         run, origin = simulation.params.run, simulation.phases.origin
-        unit = units(simulation.params).time
-        if isinstance(simulation.params, FerreroParameters):
+        unit = simulation.params.units.time
+        if run.stationary:
             total = (run.equilibrate.time or 0.0) + (run.origin_duration or 0.0)
             where = "equilibrating" if origin == EQUILIBRATION else "stationary"
             return f"{where}, t = {state.origin_time + state.time:.6g} of {total:.6g} {unit}"
@@ -64,7 +62,7 @@ class Status:
         """What of the present phase is done, and all of it."""
         simulation, state = self._simulation, self._simulation.state
         run, origin, spacing = simulation.params.run, simulation.phases.origin, simulation.spacing
-        if isinstance(simulation.params, FerreroParameters):
+        if run.stationary:
             return state.origin_time + state.time, (run.equilibrate.time or 0.0) + (run.origin_duration or 0.0)
         if origin == EQUILIBRATION:
             if run.equilibrate.time is not None:
@@ -79,9 +77,9 @@ class Status:
 
     def _origins(self, sweeps: float, events: float) -> float:
         """Seconds that the origins may take, guessed during the equilibration from sweeps and events per second."""
-        if isinstance(self._simulation.params, FerreroParameters):
-            return 0.0
         run = self._simulation.params.run
+        if run.stationary:
+            return 0.0
         number = (run.origins + run.overlap - 1) / run.overlap
         if run.origin_duration is not None:
             return number * run.origin_duration / sweeps if sweeps > 0 else 0.0

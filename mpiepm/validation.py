@@ -15,8 +15,8 @@ from scipy.integrate import quad
 from mpiepm.analysis.ensembles import complete
 from mpiepm.analysis.errors import Estimate, jackknife
 from mpiepm.analysis.estimators import chi4, relaxation_time
-from mpiepm.core.params import AnyParameters, parse
 from mpiepm.engine.layout import slabs
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 from mpiepm.theory import noninteracting
 
@@ -94,7 +94,7 @@ class Sample:
         return jackknife(lambda o: float(chi4(p[o], self.sites).max()), len(p))
 
 
-def measure(params: AnyParameters) -> Sample:
+def measure(params: Parameters) -> Sample:
     """Run a simulation in memory. Collective."""
     simulation = Simulation(slabs(params), params)
     records: dict[str, list[Any]] = {}

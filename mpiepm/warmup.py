@@ -1,13 +1,14 @@
 """Compile once, not once per rank: numba's cache on a shared file system does not survive a race of writers."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from mpi4py import MPI
 
-from mpiepm.core.params import AnyParameters
+from mpiepm.models.parameters import Parameters
 
 
-def compile_in_turn(comm: MPI.Intracomm, params: AnyParameters) -> None:
+def compile_in_turn(comm: MPI.Intracomm, params: Parameters) -> None:
     """Let rank 0 compile everything on a tiny lattice, then the first rank of every node, then return on all. Collective.
 
     The others find the compiled code in the cache, whether it is shared by all nodes or local to each.
@@ -25,36 +26,32 @@ def compile_in_turn(comm: MPI.Intracomm, params: AnyParameters) -> None:
     comm.Barrier()
 
 
-def rehearse_all(runs: Iterable[AnyParameters]) -> None:
+def rehearse_all(runs: Iterable[Parameters]) -> None:
     """Compile everything that any of these runs needs, in this process alone; runs that need the same count once."""
     for params in {_kind(params): params for params in runs}.values():
         rehearse(params)
 
 
-def _kind(params: AnyParameters) -> str:
+def _kind(params: Parameters) -> str:
     """What decides which functions a run compiles, more or less."""
     model = params.model
     own = (getattr(model, "elasticity", True), getattr(model, "activation", ""), bool(getattr(params, "tracers", None)))
     return str((params.engine, params.output, own))
 
 
-def rehearse(params: AnyParameters) -> None:
+def rehearse(params: Parameters) -> None:
     """Compile everything that a run with these parameters needs, in this process alone."""
-    from mpiepm.core.ferrero_sections import Ferrero
-    from mpiepm.core.params import FerreroParameters
-    from mpiepm.core.sections import Auto, Event, Lattice, Split, Sweep
+    from mpiepm.core.engine_sections import Auto, Event, Split, Step, Sweep
+    from mpiepm.core.sections import Lattice
     from mpiepm.engine.layout import slabs
     from mpiepm.simulation import Simulation
 
-    if isinstance(params, FerreroParameters):
-        few = params.tracers and params.tracers.model_copy(update={"number": 4})
-        busy, coarse = Ferrero(activation="random", activity=0.3), params.engine.model_copy(update={"time_step": 0.1})
-        smaller = {"lattice": Lattice(size=(8, 8)), "model": busy, "engine": coarse, "tracers": few}
-        tiny = params.model_copy(update=smaller)  # the same compiled functions, and sure to call them all
-        Simulation(slabs(tiny, MPI.COMM_SELF), tiny).rehearse()
-        return
     engines = (Event(), Split(), Sweep()) if isinstance(params.engine, Auto) else (params.engine,)
     for engine in engines:
         side = 2 * engine.strip if isinstance(engine, Split) else 8
-        small = params.model_copy(update={"lattice": Lattice(size=(side, side)), "engine": engine})
+        update: dict[str, Any] = {"lattice": Lattice(size=(side, side)), "model": params.model.busy(), "engine": engine}
+        if isinstance(engine, Step):  # few long steps call all functions
+            update["engine"] = engine.model_copy(update={"time_step": 0.1})
+            update["tracers"] = params.tracers and params.tracers.model_copy(update={"number": 4})
+        small = params.model_copy(update=update)
         Simulation(slabs(small, MPI.COMM_SELF), small).rehearse()

@@ -24,7 +24,7 @@ from types import FrameType
 
 from mpiepm.core.alive import signs
 from mpiepm.core.exits import FAILED
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.grid import collective, communicator
 from mpiepm.grid.domain import Domain
 from mpiepm.io.rundir import HEARTBEATS

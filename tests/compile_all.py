@@ -1,6 +1,6 @@
 """Compile what the tests use, once and before anything is timed: every engine, with everything that observes it."""
 
-from mpiepm.core.params import parse
+from mpiepm.models.parameters import parse
 from mpiepm.warmup import rehearse
 
 EPMQ = """

@@ -15,8 +15,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["mpiepm", "tomllib"]):
-    from mpiepm.core.params import ParameterError, parse
+    from mpiepm.core.faults import ParameterError
     from mpiepm.io import checksum
+    from mpiepm.models.parameters import parse
 
 
 def parameters(data: bytes) -> None:

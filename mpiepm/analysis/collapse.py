@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from scipy.stats import chi2
 
 from mpiepm.analysis.errors import Estimate
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 PARAMETERS = ("a", "inverse_nu", "T_c", "b", "omega")
 UNLIKELY = 0.01  # probability below which there is no collapse

@@ -41,7 +41,7 @@ def check_contents(run: Run, file: h5py.File, check: Check) -> None:
     if "avalanches/number" in run.data:
         number = run.data["avalanches/number"].sum(axis=2)
         check(number == run.data["avalanches/moments"][..., 0], "avalanches: numbers and moments differ")
-    if run.params["model"]["name"] == "epmq":
+    if not run.stationary:
         _persistence(run, file, sites, check)
     _maps(run, file, (lx, ly), check)
     if "tracers/time" in run.data:

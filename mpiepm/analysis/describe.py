@@ -9,10 +9,11 @@ from typing import Any
 from mpiepm.analysis import words
 from mpiepm.analysis.read import read
 from mpiepm.core.amounts import in_time, number_of
-from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, load
-from mpiepm.core.units import units
+from mpiepm.core.faults import ParameterError
+from mpiepm.core.sections import StationaryRun
 from mpiepm.io import archive, checkpoint, lock, rundir
 from mpiepm.io.opening import seal_of
+from mpiepm.models.parameters import Parameters, load
 
 _TAIL = 4096  # bytes at the end of the log, in which the last line lies
 
@@ -27,7 +28,7 @@ def describe(folder: Path) -> str:
     rundir.require_run(folder)
     rows: list[tuple[str, str]] = []
     history: list[dict[str, Any]] = []
-    params: AnyParameters | None = None
+    params: Parameters | None = None
     try:
         params = load(folder / rundir.PARAMETERS)
         rows += _what(params)
@@ -51,13 +52,10 @@ def describe(folder: Path) -> str:
     return "\n".join([f"{folder}: {status}", *(f"  {name:18s} {value}" for name, value in rows), *_stretches(history)])
 
 
-def _what(params: AnyParameters) -> list[tuple[str, str]]:
+def _what(params: Parameters) -> list[tuple[str, str]]:
     model, size = params.model, params.lattice.size
-    if isinstance(params, FerreroParameters) and params.model.activation == "random":
-        state = f"random activation, a = {params.model.activity or 0.0:g}"
-    else:
-        state = f"T = {model.temperature or 0.0:g}"
-    return [("model", f"{model.name}, {state}"), ("lattice", f"{size[0]} x {size[1]}"), ("engine", params.engine.name)]
+    lattice = f"{size[0]} x {size[1]}"
+    return [("model", f"{model.name}, {model.state_point()}"), ("lattice", lattice), ("engine", params.engine.name)]
 
 
 def _last_line(folder: Path) -> Iterator[tuple[str, str]]:
@@ -74,7 +72,7 @@ def _last_line(folder: Path) -> Iterator[tuple[str, str]]:
         yield "last in run.log", f"{message} ({in_time(age)} ago)"
 
 
-def _progress(folder: Path, params: AnyParameters | None) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
+def _progress(folder: Path, params: Parameters | None) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
     """Rows about the newest checkpoint that is sound, and its history."""
     rows: list[tuple[str, str]] = []
     for path in checkpoint.existing(folder):
@@ -91,16 +89,16 @@ def _progress(folder: Path, params: AnyParameters | None) -> tuple[list[tuple[st
     return [*rows, ("checkpoint", "none yet")], []
 
 
-def _how_far(parts: dict[str, Any], params: AnyParameters | None) -> str:
+def _how_far(parts: dict[str, Any], params: Parameters | None) -> str:
     time = parts["state"]["origin_time"] + parts["state"]["time"]
     origin = parts["phases"]["origin"]
-    if isinstance(params, FerreroParameters):
-        total = params.run.equilibrate.time + params.run.duration
-        return f"{'equilibrating' if origin < 0 else 'stationary'}, t = {time:.6g} of {total:.6g} tau"
+    if params and isinstance(params.run, StationaryRun):
+        total = params.run.total_time
+        return f"{'equilibrating' if origin < 0 else 'stationary'}, t = {time:.6g} of {total:.6g} {params.units.time}"
     where = "equilibrating" if origin < 0 else f"{number_of(origin, 'origin')} done"
     if params and origin >= 0:
         where = f"{origin} of {params.run.origins + params.run.overlap - 1} origins done"
-    return f"{where}, t = {time:.6g} {units(params).time if params else 'sweeps'}"
+    return f"{where}, t = {time:.6g} {params.units.time if params else ''}"
 
 
 def _costs(folder: Path, history: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:

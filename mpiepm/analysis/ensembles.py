@@ -9,8 +9,9 @@ import numpy as np
 
 from mpiepm.analysis.contents import join
 from mpiepm.analysis.read import Run, flat, read
-from mpiepm.core.params import ParameterError, from_values
-from mpiepm.core.units import Units, units
+from mpiepm.core.faults import ParameterError
+from mpiepm.core.units import Units
+from mpiepm.models.parameters import from_values
 
 _SMALL = 0.05  # a stop_persistence below which the rest of P may count as 0
 _FREE = ("run.seed", "run.origins", "output.checkpoint_minutes", "output.snapshots", "output.snapshot_origins",
@@ -52,7 +53,7 @@ class Ensemble:
     @property
     def units(self) -> Units:
         """Those of the model: time counts events where dynamics are extremal."""
-        return units(from_values(self.params))
+        return from_values(self.params).units
 
     @property
     def unfinished(self) -> str:
@@ -96,8 +97,8 @@ def group(runs: Sequence[Run]) -> list[Ensemble]:
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        if (model := run.params["model"]["name"]) != "epmq":
-            raise ParameterError(f"{run.folder}: is a run of model {model!r}, which has no origins; this is for 'epmq'")
+        if run.stationary:
+            raise ParameterError(f"{run.folder}: is a stationary run; this is for runs with origins")
         groups.setdefault(_state_point(run), []).append(run)
     return [_ensemble(runs) for runs in groups.values()]
 

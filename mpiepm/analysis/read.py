@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,19 @@ import h5py
 import numpy as np
 
 from mpiepm.analysis.contents import first_origins, of_segments, variables
-from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, parse
+from mpiepm.core.faults import ParameterError
+from mpiepm.core.sections import StationaryRun
 from mpiepm.io import crc, opening, unfinished
 from mpiepm.io.archive import NAME, SCHEMA
 from mpiepm.io.hdf5 import text
 from mpiepm.io.reading import for_reading
+from mpiepm.models.parameters import Parameters, from_values, parse
 
 _ORIGINS = ("origins/time", "origins/duration", "origins/events")
 _HISTOGRAM = ("histograms/stress/edges", "histograms/stress/counts", "histograms/stress/outside")
 _SERIES = ("series/time", "series/origin", "series/events", "series/yield_rate")
-_REQUIRED = {
-    "epmq": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "persistence/lag", "persistence/value"),
-    "ferrero": (*_ORIGINS, *_HISTOGRAM, *_SERIES, "series/activity"),
-}
+_REQUIRED = (*_ORIGINS, *_HISTOGRAM, *_SERIES)
+_OF_ORIGINS = ("persistence/lag", "persistence/value")
 _changed_files: list[str] = []  # of which `_warn` has warned
 _UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)  # what h5py raises on damaged files
 
@@ -52,6 +53,16 @@ class Run:
     dims: dict[str, tuple[str, ...]]
     files: tuple[Path, ...] = ()
     done: str = ""
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """`params`, checked."""
+        return from_values(self.params)
+
+    @property
+    def stationary(self) -> bool:
+        """One stationary run, or one with origins?"""
+        return bool(self.parameters.run.stationary)
 
     @property
     def seconds(self) -> float:
@@ -106,8 +117,8 @@ def read(folder: Path, *, allow_unfinished: bool = False) -> Run:
             # it has finished meanwhile
     with open_archive(folder) as file:
         run = _collect(folder, file)
-    model = run.params["model"]["name"]
-    if missing := [name for name in _REQUIRED[model] if name not in run.data]:
+    required = _REQUIRED if run.stationary else (*_REQUIRED, *_OF_ORIGINS)
+    if missing := [name for name in required if name not in run.data]:
         raise ParameterError(f"{_archive(folder)}: damaged: lacks {', '.join(missing)}")
     return run
 
@@ -125,12 +136,12 @@ def _read_unfinished(folder: Path) -> Run:
     found = unfinished.recorded(folder)
     data, dims = of_segments(found.segments, found.constants)
     data, complete = first_origins(data, dims)
-    if isinstance(found.params, FerreroParameters):
-        run = found.params.run
-        done = f"t = {found.time:.6g} of {run.equilibrate.time + run.duration:.6g} tau"
+    run = found.params.run
+    if isinstance(run, StationaryRun):
+        done = f"t = {found.time:.6g} of {run.total_time:.6g} {found.params.units.time}"
         nothing = not (data.get("series/origin", np.empty(0)) == 0).any()
     else:
-        done, nothing = f"{complete} of {found.params.run.origins} origins", complete == 0
+        done, nothing = f"{complete} of {run.origins} origins", complete == 0
     if nothing:
         when = "equilibrating" if found.origin < 0 else "nothing is complete"
         raise ParameterError(f"{folder}: unfinished, {when} at the newest checkpoint ({done}): nothing to analyse yet")
@@ -138,7 +149,7 @@ def _read_unfinished(folder: Path) -> Run:
     return Run(folder, params, found.history, "unfinished", found.events, data, dims, found.segments, done)
 
 
-def _plain(params: AnyParameters) -> dict[str, Any]:
+def _plain(params: Parameters) -> dict[str, Any]:
     return params.model_dump(mode="json", exclude_none=True)
 
 

@@ -19,7 +19,7 @@ from mpiepm.analysis.stationary import StationaryPoint, all_different
 
 
 class StatePoint(Protocol):
-    """An ensemble of EPM-Q, or one stationary run of the model "ferrero"."""
+    """An ensemble of runs with origins, or one stationary run."""
 
     @property
     def numbers(self) -> dict[str, Estimate]:
@@ -33,14 +33,14 @@ class StatePoint(Protocol):
 
 
 def state_points(folders: Sequence[Path]) -> list[StatePoint]:
-    """Those of EPM-Q in the order in which they come first, then each run of "ferrero".
+    """Those with origins in the order in which they come first, then each stationary run.
 
     Raises
     ------
     ParameterError : if a folder holds no run with something to analyse, or runs do not belong together
     """
     runs = [read(folder, allow_unfinished=True) for folder in folders]
-    stationary = [run for run in runs if run.params["model"]["name"] == "ferrero"]
+    stationary = [run for run in runs if run.stationary]
     all_different(stationary)
     ensembles = group([run for run in runs if run not in stationary])
     return [*map(OriginsPoint, ensembles), *map(StationaryPoint, stationary)]

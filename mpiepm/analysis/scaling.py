@@ -7,6 +7,7 @@ where L > 3 xi_4, no size dependence was found in EPM-Q (run/ozawa_biroli_2023).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray
@@ -16,7 +17,7 @@ from mpiepm.analysis.collapse import Collapse, Points, collapse
 from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import WELL_SAMPLED, Estimate
 from mpiepm.analysis.origins import OriginsPoint
-from mpiepm.core.sections import Epmq
+from mpiepm.models.base import models
 
 DIFFERENT, DOUBTFUL = 3.0, 2.0  # standard errors
 LENGTHS = 3.0  # xi_4 that a lattice should hold
@@ -62,13 +63,19 @@ def families(ensembles: Sequence[Ensemble]) -> dict[str, list[Ensemble]]:
     """
     groups: dict[str, dict[tuple[float, int], Ensemble]] = {}
     for e in ensembles:
-        model, defaults = e.params["model"], Epmq(temperature=e.temperature).model_dump()
+        model, defaults = e.params["model"], _defaults(e.params["model"])
         changed = [f"{key} = {value}" for key, value in model.items() if value != defaults.get(key)]
         group = groups.setdefault(", ".join([model["name"], *changed]), {})
         place = (e.temperature, e.sites)
         if place not in group or group[place].origins < e.origins:
             group[place] = e
     return {name: list(group.values()) for name, group in groups.items()}
+
+
+def _defaults(model: dict[str, Any]) -> dict[str, Any]:
+    """Of the keys of a model, with the temperature of this one."""
+    kind = models()[model["name"]]
+    return kind.model_validate({"temperature": model["temperature"]}).model_dump()
 
 
 def size_table(family: Sequence[Ensemble]) -> xarray.Dataset:

@@ -1,4 +1,4 @@
-"""What one stationary run of the model "ferrero" measured: means over time, with errors from blocks of the run."""
+"""What one stationary run measured: means over time, with errors from blocks of the run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from mpiepm.analysis.labels import add
 from mpiepm.analysis.motion import DIFFUSION_UNITS, Motion, motion
 from mpiepm.analysis.read import Run, read
 from mpiepm.core.amounts import number_of
-from mpiepm.core.params import FerreroParameters, ParameterError
+from mpiepm.core.faults import ParameterError
+from mpiepm.models.parameters import Parameters
 
 _BLOCKS = 20  # of a run: long enough to be independent, many enough for an error
 
@@ -33,23 +34,25 @@ def mean_over_time(run: Run, name: str) -> Estimate:
     return Estimate(float(values.mean()), jackknife(lambda o: float(blocks[o].mean()), len(blocks)).error)
 
 
-def resolve_activity(params: FerreroParameters) -> FerreroParameters:
-    """The parameters with the mean activity of the run in model.activity_from instead of its name, if they have one.
+def resolve_measured(params: Parameters) -> Parameters:
+    """The parameters with a mean of another run in place of its name, such as activity for activity_from, if they name one.
 
     Raises
     ------
-    ParameterError : if there is no such run, or it has no activity
+    ParameterError : if there is no such run, or it has not recorded the quantity
     """
-    if params.model.activity_from is None:
-        return params
-    folder = Path(params.model.activity_from)
-    try:
-        run = read(folder)
-    except ParameterError as error:
-        raise ParameterError(f"model.activity_from = {str(folder)!r}: {error}") from None
-    if "series/activity" not in run.data:
-        raise ParameterError(f"model.activity_from = {str(folder)!r}: must be a run of model 'ferrero'")
-    return params.with_activity(float(mean_over_time(run, "activity").value))
+    for key, quantity in params.model.measured.items():
+        if (name := getattr(params.model, key)) is None:
+            continue
+        given = f"model.{key} = {name!r}"
+        try:
+            run = read(Path(name))
+        except ParameterError as error:
+            raise ParameterError(f"{given}: {error}") from None
+        if f"series/{quantity}" not in run.data:
+            raise ParameterError(f"{given}: must be a run that has recorded series/{quantity}")
+        params = params.with_measured(key, float(mean_over_time(run, quantity).value))
+    return params
 
 
 def all_different(runs: Sequence[Run]) -> None:
@@ -84,10 +87,11 @@ class StationaryPoint:
         """A block of lines, for the screen."""
         run, numbers = self.run, self.numbers
         model, size = run.params["model"], run.params["lattice"]["size"]
-        state = f"T = {model['temperature']:g}" if model["activation"] == "thermal" else f"random, a = {model['activity']:g}"
+        state = run.parameters.model.state_point()
         ranks, seconds = run.history[-1]["ranks"], run.seconds
         done = f"unfinished: {run.done}, " if run.done else ""
-        title = f"{run.folder}: ferrero, {state}, L = {size[0]} x {size[1]}, {done}{number_of(ranks, 'rank')}, {seconds:.1f} s"
+        lattice, counted = f"L = {size[0]} x {size[1]}", number_of(ranks, "rank")
+        title = f"{run.folder}: {model['name']}, {state}, {lattice}, {done}{counted}, {seconds:.1f} s"
         rows = [("unfinished", words.UNFINISHED)] if run.done else []
         rows += [(label, f"{numbers[f'mean_{name}']}{unit}") for name, (label, unit, _) in _MEANS.items()]
         rows.append(("events", words.events(run.events, self._counted())))
@@ -118,7 +122,7 @@ class StationaryPoint:
             add(result, "waiting_time_density", ("waiting_time",), waiting.product_limit(edges, complete, cut), "1/tau")
         model, (lx, ly) = run.params["model"], run.params["lattice"]["size"]
         labels = {
-            "where": str(run.folder), "model": "ferrero", "activation": model["activation"],
+            "where": str(run.folder), "model": model["name"], "activation": model.get("activation", ""),
             "temperature": model.get("temperature", np.nan), "lx": lx, "ly": ly, "elasticity": True,
             "engine": run.params["engine"]["name"], "trajectories": 1, "origins": 1, "status": run.status,
         }  # fmt: skip

@@ -15,11 +15,12 @@ import numpy as np
 from mpiepm.analysis.consistency import check_contents
 from mpiepm.analysis.read import read
 from mpiepm.core import trajectory
-from mpiepm.core.params import AnyParameters, ParameterError, load, parse
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import archive, checkpoint, crc, journal, rundir
 from mpiepm.io.hdf5 import text
 from mpiepm.io.opening import damaged, open_archive, seal_of
 from mpiepm.io.reading import for_reading
+from mpiepm.models.parameters import Parameters, load, parse
 
 _Result = TypeVar("_Result")
 
@@ -79,7 +80,7 @@ def verify(folder: Path) -> Report:
     return report
 
 
-def _archive(report: Report, params: AnyParameters | None) -> None:
+def _archive(report: Report, params: Parameters | None) -> None:
     path = report.folder / archive.NAME
     file = report.attempt(lambda: open_archive(path, archive.SCHEMA))
     if file is None:
@@ -115,7 +116,7 @@ def _check_sums(report: Report, path: Path, file: h5py.File) -> None:
             report.check(False, f"{damaged(path, error)}: {name}")
 
 
-def _checkpoint(report: Report, path: Path, params: AnyParameters | None) -> list[str]:
+def _checkpoint(report: Report, path: Path, params: Parameters | None) -> list[str]:
     """Check one checkpoint; seals of the journal segments that it needs."""
     whole = report.attempt(lambda: seal_of(path, "checkpoint", checkpoint.READABLE))
     header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None

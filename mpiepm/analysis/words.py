@@ -10,8 +10,7 @@ from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.errors import FEWEST, WELL_SAMPLED, Estimate, in_words, known
 from mpiepm.analysis.read import Run
 from mpiepm.core.amounts import number_of
-from mpiepm.core.params import from_values
-from mpiepm.core.units import units
+from mpiepm.models.parameters import from_values
 from mpiepm.observe.snapshots import not_reached
 
 UNFINISHED = "as of the newest checkpoint; what was recorded later is not there"
@@ -110,6 +109,6 @@ def snapshots(run: Run) -> list[str]:
     """A line for each lag of output.snapshots that not all origins reached of which it was asked; none while a run goes on."""
     if run.done:
         return []
-    output, time = run.params["output"], units(from_values(run.params)).time
+    output, time = run.params["output"], from_values(run.params).units.time
     durations = run.data["origins/duration"][: output.get("snapshot_origins", 1)]
     return not_reached(output["snapshots"], durations.tolist(), time)

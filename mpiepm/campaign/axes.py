@@ -7,7 +7,7 @@ from typing import Any
 
 from mpiepm.campaign.overlay import SHORT
 from mpiepm.campaign.values import is_open, is_table
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.wording import shown
 
 

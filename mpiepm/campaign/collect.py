@@ -16,7 +16,7 @@ from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
 from mpiepm.campaign.tables import state_point
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import archive
 from mpiepm.io.disk import write_text
 

@@ -12,9 +12,9 @@ from mpiepm.campaign.speed import Machine
 from mpiepm.campaign.status import State, Status
 from mpiepm.core.amounts import number_of
 from mpiepm.core.exits import FAILED, FINISHED, UNFINISHED
-from mpiepm.core.faults import RunError
-from mpiepm.core.params import AnyParameters, ParameterError
+from mpiepm.core.faults import ParameterError, RunError
 from mpiepm.io import rundir
+from mpiepm.models.parameters import Parameters
 
 _UNDER_WAY: tuple[State, ...] = ("finished", "running", "queued")
 
@@ -38,13 +38,13 @@ def costs(campaign: Campaign, on: Machine) -> dict[str, Cost]:
     """Predicted cost of every point, by name; seeds cost the same."""
 
     @cache
-    def of(params: AnyParameters, ranks: int) -> Cost:
+    def of(params: Parameters, ranks: int) -> Cost:
         return predict(params, ranks, on)
 
     return {point.name: of(_any_seed(point.params), point.resources.ranks) for point in campaign.points}
 
 
-def _any_seed(params: AnyParameters) -> AnyParameters:
+def _any_seed(params: Parameters) -> Parameters:
     return params.model_copy(update={"run": params.run.model_copy(update={"seed": 0})})
 
 

@@ -15,10 +15,11 @@ import numpy as np
 
 from mpiepm.campaign import speed
 from mpiepm.campaign.speed import Machine
-from mpiepm.core.params import AnyParameters, FerreroParameters, Parameters
 from mpiepm.core.schedule import LogSpaced
+from mpiepm.core.sections import StationaryRun
 from mpiepm.io import space
 from mpiepm.io.memory import forecast
+from mpiepm.models.parameters import Parameters
 
 # T; ln(1/Gamma) at L = 64 and from L = 128 on; tau_alpha Gamma
 _MEASURED = np.array([
@@ -54,10 +55,11 @@ class Cost:
         return self.ranks * self.seconds / 3600.0
 
 
-def predict(params: AnyParameters, ranks: int, machine: Machine) -> Cost:
+def predict(params: Parameters, ranks: int, machine: Machine) -> Cost:
     """Cost of a run on so many ranks of a machine."""
-    if isinstance(params, FerreroParameters):
-        events, seconds = 0.0, _steps(params) * speed.per_step(params, ranks)
+    if isinstance(params.run, StationaryRun):
+        steps = params.run.total_time / params.engine.resolution
+        events, seconds = 0.0, steps * speed.per_step(params, ranks)
     else:
         yield_time = inverse_yield_rate(params)
         per_site = events_per_site(params)
@@ -67,10 +69,6 @@ def predict(params: AnyParameters, ranks: int, machine: Machine) -> Cost:
     seconds = max(seconds * machine.factor(params.engine.name), _NO_LESS)
     archive = sum(space.archive_bytes(params).values())
     return Cost(ranks, events, seconds, sum(forecast(params, ranks)), space.disk_bytes(params), archive)
-
-
-def _steps(params: FerreroParameters) -> float:
-    return (params.run.equilibrate.time + params.run.duration) / params.engine.time_step
 
 
 def inverse_yield_rate(params: Parameters) -> float:

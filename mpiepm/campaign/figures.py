@@ -21,7 +21,7 @@ from mpiepm.analysis.ensembles import Ensemble
 from mpiepm.analysis.read import first_event_map
 from mpiepm.analysis.scaling import LENGTHS
 from mpiepm.campaign.findings import Family
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 SERIES = 8  # colours; --s0 ... of the page
 _INK, _MUTED = "#fd0000", "#fd0001"

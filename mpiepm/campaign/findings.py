@@ -17,7 +17,8 @@ from mpiepm.analysis.scaling import Step
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
 from mpiepm.campaign.tables import state_point
-from mpiepm.core.params import ParameterError, Parameters
+from mpiepm.core.faults import ParameterError
+from mpiepm.models.parameters import Parameters
 
 NAMES = {"chi4_peak": "χ₄ peak", "tau_alpha": "τ_α", "inverse_yield_rate": "1/Γ", "xi4": "ξ₄", "second_moment_length": "ξ₂",
          "mean_cluster_size": "clusters ⟨s²⟩/⟨s⟩"}  # fmt: skip

@@ -24,11 +24,12 @@ from mpiepm.campaign.overlay import SHORT, Flat, flatten, nest, overlay, settle
 from mpiepm.campaign.resources import Needs, Packing, Resources
 from mpiepm.campaign.site import Site
 from mpiepm.campaign.site import load as load_site
-from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, from_values, load, load_toml, validated
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.sections import LARGEST, Lattice, Section
 from mpiepm.core.trajectory import differences
 from mpiepm.engine.layout import most_ranks
 from mpiepm.io import rundir
+from mpiepm.models.parameters import Parameters, from_values, load, load_toml, validated
 
 
 def _no_path(name: str) -> str:
@@ -75,7 +76,7 @@ class Point:
     name: str
     folder: Path
     axes: Mapping[str, Any]
-    params: AnyParameters
+    params: Parameters
     resources: Resources
     conflict: str = ""
 
@@ -129,7 +130,7 @@ def read(path: Path, out: Path | None = None, profile: Path | None = None) -> Ca
 
 def _points(file: File, out: Path) -> Iterator[Point]:
     """All points; of those with the same parameters only the first."""
-    base, named, known = flatten(file.base), dict[str, Point](), set[AnyParameters]()
+    base, named, known = flatten(file.base), dict[str, Point](), set[Parameters]()
     if not file.grid:
         raise ParameterError("grid: at least one [[grid]] is needed")
     for number, grid in enumerate(file.grid, 1):
@@ -156,8 +157,9 @@ def _points(file: File, out: Path) -> Iterator[Point]:
 def _point(name: str, folder: Path, layers: Sequence[Flat], axes: Mapping[str, Any], needs: Needs) -> Point:
     variables = _variables(layers, axes)
     params = from_values(nest(settle(layers, variables)))
-    if isinstance(params, FerreroParameters) and params.model.activity_from is not None:
-        raise ParameterError(f"model.activity_from = {params.model.activity_from!r}: give the number, model.activity")
+    for key, quantity in params.model.measured.items():
+        if (given := getattr(params.model, key)) is not None:
+            raise ParameterError(f"model.{key} = {given!r}: give the number, model.{quantity}")
     needed = resources.resolve(needs, variables)
     if needed.ranks > (most := most_ranks(params)):
         raise ParameterError(f"resources.ranks = {needed.ranks}: must be at most {most} for this lattice and engine")

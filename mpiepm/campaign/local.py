@@ -16,7 +16,7 @@ from mpiepm.campaign import failures
 from mpiepm.campaign.grid import Point
 from mpiepm.campaign.worker import Outcome, Worker
 from mpiepm.core.exits import FAILED, UNFINISHED
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.grid.memory import Node, of_a_process, of_the_node
 from mpiepm.io import memory
 

@@ -13,9 +13,10 @@ import tomli_w
 
 from mpiepm.campaign import cost, speed
 from mpiepm.campaign.speed import Factors, Machine
-from mpiepm.core.params import AnyParameters, FerreroParameters, from_values, load_toml, validated
-from mpiepm.core.sections import Section
+from mpiepm.core.sections import Section, StationaryRun
 from mpiepm.io.disk import write_text
+from mpiepm.models.base import models
+from mpiepm.models.parameters import Parameters, from_values, load_toml, validated
 
 _SECONDS = 1.5
 _SAMPLES = (  # engine, L, T
@@ -69,17 +70,15 @@ def measure() -> Machine:
     return load(path)
 
 
-def _params(engine: str, length: int, temperature: float) -> AnyParameters:
-    lattice = {"size": [length, length]}
-    if engine == "step":
-        model = {"name": "ferrero", "temperature": temperature}
-        return from_values({"lattice": lattice, "model": model, "run": {"equilibrate": {"time": 1e6}, "duration": 1e6}})
-    model = {"name": "epmq", "temperature": temperature}
-    run = {"equilibrate": {"events_per_site": 1e6}}
-    return from_values({"lattice": lattice, "model": model, "engine": {"name": engine}, "run": run})
+def _params(engine: str, length: int, temperature: float) -> Parameters:
+    model = next(name for name, model in models().items() if engine in model.engine_names())
+    stationary = issubclass(models()[model].run, StationaryRun)
+    run = {"equilibrate": {"time": 1e6}, "duration": 1e6} if stationary else {"equilibrate": {"events_per_site": 1e6}}
+    values = {"lattice": {"size": [length, length]}, "model": {"name": model, "temperature": temperature}, "run": run}
+    return from_values({**values, "engine": {"name": engine}})
 
 
-def _ratio(params: AnyParameters) -> float:
+def _ratio(params: Parameters) -> float:
     """Seconds of a stretch of a run over what they should be."""
     from mpiepm.engine.layout import slabs
     from mpiepm.grid.domain import ALONE
@@ -89,8 +88,8 @@ def _ratio(params: AnyParameters) -> float:
     rehearse(params)
     simulation = Simulation(slabs(params, ALONE), params)
     state = simulation.state
-    if isinstance(params, FerreroParameters):
-        expected = speed.per_step(params, 1) / params.engine.time_step
+    if params.run.stationary:
+        expected = speed.per_step(params, 1) / params.engine.resolution
         skip, pace = 10.0, 0.3 / expected
     else:
         yield_time = cost.inverse_yield_rate(params)
@@ -101,5 +100,5 @@ def _ratio(params: AnyParameters) -> float:
     while time.perf_counter() - clock < _SECONDS:
         simulation.advance(simulation.engine.boundary(state.time + pace))
     took = time.perf_counter() - clock
-    amount = state.time - began if isinstance(params, FerreroParameters) else state.events - done
+    amount = state.time - began if params.run.stationary else state.events - done
     return took / max(amount, 1) / expected

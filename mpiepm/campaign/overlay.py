@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mpiepm.campaign.values import OMIT, is_table, resolve
-from mpiepm.core.ferrero_sections import Step
-from mpiepm.core.params import ParameterError
-from mpiepm.core.sections import Auto, Event, Split, Sweep
+from mpiepm.core.engine_sections import Auto, Event, Split, Step, Sweep
+from mpiepm.core.faults import ParameterError
 
 Flat = dict[str, Any]
 SHORT = {"L": "lattice.size", "T": "model.temperature", "a": "model.activity", "seed": "run.seed"}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpiepm.campaign.grid import Campaign
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import rundir
 
 TIMEOUT = 120.0  # seconds for an answer of Slurm

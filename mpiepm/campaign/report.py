@@ -20,7 +20,7 @@ from mpiepm.campaign.findings import Family
 from mpiepm.campaign.grid import Campaign
 from mpiepm.campaign.status import STATES, Status
 from mpiepm.core.amounts import in_bytes, in_time
-from mpiepm.core.params import FerreroParameters, ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.io.disk import write_text
 from mpiepm.io.provenance import software
 
@@ -140,7 +140,7 @@ def _stationary(campaign: Campaign, told: dict[str, Any], left_out: list[str]) -
     """Runs of FMB, one by one: they have no origins, and no size dependence is sought. Damaged ones go to `left_out`."""
     rows = []
     for point, entry in zip(campaign.points, told["points"], strict=True):
-        if isinstance(point.params, FerreroParameters) and entry["actual"]:
+        if point.params.run.stationary and entry["actual"]:
             try:
                 run = read(point.folder)
             except ParameterError as error:

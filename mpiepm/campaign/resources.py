@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from mpiepm.campaign.values import OMIT
 from mpiepm.campaign.values import resolve as resolve_value
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.limits import duration
-from mpiepm.core.params import ParameterError
 from mpiepm.core.sections import LARGEST, Section
 from mpiepm.core.wording import shown
 

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mpiepm.campaign.speed import Factors, Machine
-from mpiepm.core.params import ParameterError, load_toml, validated
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.sections import Positive, Section
+from mpiepm.models.parameters import load_toml, validated
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpiepm.core.params import FerreroParameters, Parameters
-from mpiepm.core.sections import Auto, Event, Positive, Section, Split, Sweep
+from mpiepm.core.engine_sections import Auto, Event, Split, Sweep
+from mpiepm.core.sections import Positive, Section
+from mpiepm.models.parameters import Parameters
 
 US, NS = 1e-6, 1e-9
 BANDWIDTH = 5e9   # bytes per second and rank, assumed
@@ -80,6 +81,7 @@ def per_event(params: Parameters, ranks: int, yield_time: float) -> float:
         return _ISOLATED / ranks + _EVENT_COLLECTIVE * math.log2(ranks)
     if isinstance(engine, Event):
         return _exact(math.sqrt(sites)) / ranks + _EVENT_COLLECTIVE * math.log2(ranks)
+    assert isinstance(engine, Split)
     return sum(split_parts(sites, ranks, params.model.temperature, yield_time, engine).values())
 
 
@@ -119,7 +121,7 @@ def _per_window(engine: Sweep, sites: int, ranks: int, yield_time: float) -> flo
     return sites * (30.0 * NS * engine.window + busy * (11.4 * NS + transforms)) / _shared(ranks)
 
 
-def per_step(params: FerreroParameters, ranks: int) -> float:
+def per_step(params: Parameters, ranks: int) -> float:
     """Seconds of a step of the step engine: hotter means more exponentials, larger than 512 out of the cache."""
     sites = params.lattice.size[0] * params.lattice.size[1]
     memory = min(max(math.log2(sites) - 18.0, 0.0) / 4.0, 1.0)

@@ -16,7 +16,7 @@ from mpiepm.campaign.cost import Cost
 from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.site import Site
 from mpiepm.core.amounts import number_of
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import rundir
 
 _MARGIN = 1.5      # of memory over the prediction

@@ -14,7 +14,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.sections import LARGEST
 from mpiepm.core.wording import shown
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from mpiepm.campaign import failures
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED, UNFINISHED
-from mpiepm.core.params import ParameterError, parse
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import lock, rundir
+from mpiepm.models.parameters import parse
 
 _started: list[subprocess.Popen[str]] = []  # the mpirun of this process
 _at_once = threading.Event()                # these are not to write a checkpoint first

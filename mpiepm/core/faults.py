@@ -1,4 +1,4 @@
-"""Faults on the way that all ranks raise together, whose message is all that people need: what, where, when."""
+"""Errors whose message is all that people need: what, where, when. Those of a run are raised on all ranks together."""
 
 
 class RunError(Exception):
@@ -11,3 +11,7 @@ class WriteError(RunError, OSError):
 
 class SickRunError(RunError, FloatingPointError):
     """The numbers are no longer those of the model."""
+
+
+class ParameterError(ValueError):
+    """Something the user wrote is wrong; the message says what, where, and what is allowed."""

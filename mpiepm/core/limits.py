@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
 
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 GRACE = 5.0     # seconds for what comes after the last checkpoint

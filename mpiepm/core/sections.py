@@ -1,11 +1,11 @@
-"""Sections of a parameter file: every key, its default and its meaning stand here (EPM-Q) and in `core.ferrero_sections`.
+"""Sections of a parameter file that any model may have: what a section is, [lattice] and [run].
 
-The descriptions are part of the data; docs/parameters.md lists them for people.
+Others are in `core.engine_sections` and `core.output_sections`, and [model] is a class of `models`. Every key, its default and
+its meaning stand there. The descriptions are part of the data; docs/parameters.md lists them for people.
 """
 
-import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,12 +16,21 @@ Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Side = Annotated[int, Field(ge=4, le=2**20)]
+MOST_STEPS = 1e15  # that floating-point numbers can count
 
 
 class Section(BaseModel):
     """Unknown keys are faults, values have the right type, and nothing changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+    def check(self, params: Any) -> None:
+        """Compare with the other sections of `params` (`models.parameters.Parameters`).
+
+        Raises
+        ------
+        ValueError : if they do not fit together; the message begins with the keys and their values
+        """
 
 
 class Lattice(Section):
@@ -30,77 +39,6 @@ class Lattice(Section):
     size: Annotated[tuple[Side, Side], Field(strict=False)] = Field(
         default=(256, 256), description="sites along x (rows, cut into slabs) and y; periodic"
     )
-
-
-class Epmq(Section):
-    """[model] name = "epmq": thermally activated events of random orientation (Ozawa & Biroli 2023)."""
-
-    name: Literal["epmq"] = "epmq"
-    temperature: NotNegative = Field(
-        description="T, in units of stiffness * threshold ** barrier_exponent; 0 only with extremal dynamics"
-    )
-    elasticity: bool = Field(default=True, description="redistribute the stress of an event; off: independent sites")
-    kernel: Literal["paper", "conserving"] = Field(default="paper", description="reading of the Eshelby kernel")
-    barrier_exponent: Positive = Field(default=1.5, description="a in the barrier K (sigma_c - |sigma|) ** a")
-    stiffness: Positive = Field(default=1.0, description="K in the barrier")
-    threshold: Positive = Field(default=1.0, description="sigma_c: a site beyond it yields at rate 1")
-    mean_drop: Positive = Field(default=1.0, description="z0, mean of the exponential part of a stress drop")
-    shear_modulus: Positive = Field(default=1.0, description="mu: plastic strain of an event is its stress drop / mu")
-    initial_stress_std: NotNegative = Field(
-        default=1.0, description="R: standard deviation of the Gaussian initial stress"
-    )
-
-
-class Sweep(Section):
-    """[engine] name = "sweep": windows of `window` sweeps, one redistribution each."""
-
-    name: Literal["sweep"] = "sweep"
-    window: Annotated[float, Field(ge=1e-6, le=10)] = Field(default=0.05, description="length of a window, sweeps")
-    harmonics: Annotated[int, Field(ge=1, le=16)] = Field(default=4, description="M: angular harmonics of the kernel")
-    precision: Literal["double", "single"] = Field(default="double", description="of the transforms; stress is double")
-    planning: Literal["reproducible", "measured"] = Field(
-        default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
-    )
-
-
-class Event(Section):
-    """[engine] name = "event": exact, event by event."""
-
-    name: Literal["event"] = "event"
-    dynamics: Literal["thermal", "extremal"] = Field(
-        default="thermal", description="extremal: T -> 0+, the site with the lowest barrier fires; time counts events"
-    )
-
-
-class Split(Section):
-    """[engine] name = "split": near field at once, far field by transforms, row strips with their own exact clocks."""
-
-    name: Literal["split"] = "split"
-    radius: Annotated[int, Field(ge=2, le=64)] = Field(
-        default=16, description="of the near field: |x|, |y| <= radius, sites"
-    )
-    far_tolerance: Annotated[float, Field(ge=1e-6, le=10)] = Field(
-        default=0.2, description="rms stress of the waiting far field, in units of T / (K sigma_c ** (a - 1))"
-    )
-    strip: Side = Field(default=64, description="rows of a strip, at least 2 radius")
-    window: Annotated[float, Field(ge=1e-6, le=1000)] = Field(
-        default=1.0, description="sweeps that a kick to another strip may wait"
-    )
-    planning: Literal["reproducible", "measured"] = Field(
-        default="reproducible", description="FFTW plans: same bits on any rank count, or fastest found on this machine"
-    )
-
-    @model_validator(mode="after")
-    def _strips_are_wider_than_the_near_field(self) -> "Split":
-        if self.strip < 2 * self.radius:
-            raise ValueError(f"strip = {self.strip}, radius = {self.radius}: strip must be at least 2 radius")
-        return self
-
-
-class Auto(Section):
-    """[engine] name = "auto": the cheapest of the others, measured after equilibration."""
-
-    name: Literal["auto"] = "auto"
 
 
 class Equilibrate(Section):
@@ -117,7 +55,9 @@ class Equilibrate(Section):
 
 
 class Run(Section):
-    """[run]"""
+    """[run]: measurements from many origins of time."""
+
+    stationary: ClassVar[bool] = False
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
     equilibrate: Equilibrate = Field(default=Equilibrate(events_per_site=10.0), description="what to discard first")
@@ -154,72 +94,53 @@ class Run(Section):
         return self
 
 
-class LogSchedule(Section):
-    """Lags first * 10 ** (k / per_decade), k = 0, 1, ..."""
+class StationaryEquilibrate(Section):
+    """[run] equilibrate, of a stationary run: discard the start."""
 
-    first: Positive = Field(default=0.1, description="first lag, sweeps")
-    per_decade: Annotated[int, Field(ge=1, le=1000)] = Field(default=16, description="lags per factor of ten")
+    time: Positive = Field(description="tau; at least 5 / activity")
 
-
-class Histogram(Section):
-    """[output] histogram: of the local stress, filled at every lag."""
-
-    bins: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=320)
-    limit: Positive = Field(default=4.0, description="edges run from -limit to +limit; the rest is counted as outside")
+    events_per_site: ClassVar[float | None] = None
 
 
-class Correlations(Section):
-    """[output] correlations: C_s(t) of the stress and C_p(t) of the plastic strain."""
+class StationaryRun(Section):
+    """[run]: one stationary run, whose only origin is the end of the equilibration."""
 
-    wave_number: Positive = Field(default=2 * math.pi, description="k in C_p = <cos k (gamma(t) - gamma(0))>, mu/sigma_c")
+    stationary: ClassVar[bool] = True
 
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=1, description="same seed, same trajectory")
+    equilibrate: StationaryEquilibrate = Field(description="what to discard first")
+    duration: Annotated[Positive, Change.LENGTH] = Field(description="of the stationary run, tau")
 
-class Maps(Section):
-    """[output] four_point, clusters: of the mobility maps of every origin."""
+    origins: ClassVar[int] = 1
+    overlap: ClassVar[int] = 1
+    stop_persistence: ClassVar[float | None] = None
+    origin_events_per_site: ClassVar[float | None] = None
 
-    per_decade: Annotated[int, Field(ge=1, le=1000)] = Field(default=4, description="lags per factor of ten")
+    @property
+    def total_time(self) -> float:
+        """Of equilibration and measurement."""
+        return self.equilibrate.time + self.duration
 
+    @property
+    def origin_duration(self) -> float:
+        """The only origin lasts as long as the run."""
+        return self.duration
 
-class Avalanches(Section):
-    """[output] avalanches: events that follow each other closely."""
+    @model_validator(mode="before")
+    @classmethod
+    def _no_origins(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            for key in sorted(values.keys() & (Run.model_fields.keys() - cls.model_fields.keys())):
+                raise ValueError(f"run.{key} = {values[key]!r}: does not apply to a stationary run, use duration")
+        return values
 
-    gaps: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
-        default=(1.0, 10.0), description="an avalanche ends when nothing happens for so many sweeps; one analysis for each"
-    )
-    thresholds: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(strict=False)] = Field(
-        default=(), description="extremal dynamics: it ends when 1 - abs(sigma) / sigma_c > x0 on all sites"
-    )
-
-
-class Output(Section):
-    """[output]"""
-
-    lags: LogSchedule = Field(default=LogSchedule(), description="lags at which P, the series and the histogram are taken")
-    snapshots: Annotated[tuple[NotNegative, ...], Change.ALWAYS] = Field(
-        default=(), strict=False, description="lags of every origin at which the fields are stored; 0: the state at the origin"
-    )
-    snapshot_origins: Annotated[Count, Change.ALWAYS] = Field(default=1, description="only the first origins store snapshots")
-    first_event_maps: Annotated[bool, Change.EQUILIBRATING] = Field(
-        default=True, description="store the lag of the first event of every site, per origin"
-    )
-    histogram: Annotated[Histogram, Change.EQUILIBRATING] = Field(default=Histogram())
-    correlations: Annotated[Correlations | None, Change.EQUILIBRATING] = Field(default=None, description="C_s(t) and C_p(t)")
-    four_point: Annotated[Maps | None, Change.EQUILIBRATING] = Field(default=None, description="S4(q, t)")
-    clusters: Annotated[Maps | None, Change.EQUILIBRATING] = Field(
-        default=None, description="sizes of the clusters of mobile sites"
-    )
-    avalanches: Annotated[Avalanches | None, Change.EQUILIBRATING] = Field(
-        default=None, description="sizes, durations and extent of avalanches"
-    )
-    waiting_times: Annotated[bool, Change.EQUILIBRATING] = Field(
-        default=False, description="times between successive events of a site"
-    )
-    event_counts: Annotated[bool, Change.EQUILIBRATING] = Field(
-        default=False, description="map of the number of events of each site, per origin"
-    )
-    checkpoint_minutes: Annotated[Positive, Change.ALWAYS] = Field(
-        default=10.0, description="wall-clock minutes between checkpoints"
-    )
-    keep_state: Annotated[bool, Change.ALWAYS] = Field(
-        default=True, description="keep state.h5, a checkpoint of the end: what is needed to make a finished run longer"
-    )
+    def check(self, params: Any) -> None:
+        """The run lasts an interval of the output, and no more steps than can be counted."""
+        step = params.engine.time_step
+        if params.output.interval > self.duration:
+            given = f"output.interval = {params.output.interval:g}, run.duration = {self.duration:g}"
+            raise ValueError(f"{given}: the run must last at least one interval")
+        longest = self.total_time
+        if longest > MOST_STEPS * step:
+            given = f"engine.time_step = {step:g}, run.equilibrate.time + run.duration = {longest:g}"
+            raise ValueError(f"{given}: must be at most {MOST_STEPS:g} steps")

@@ -1,7 +1,7 @@
 """What identifies a trajectory: every parameter, except those whose field carries a `Change`.
 
-A run may be resumed with other values of the excepted parameters. The field of a parameter in `core.sections` or
-`core.ferrero_sections` says when: ``key: Annotated[type, Change.ALWAYS]``.
+A run may be resumed with other values of the excepted parameters. The field of a parameter says
+when: ``key: Annotated[type, Change.ALWAYS]``.
 """
 
 from collections.abc import Iterator

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core import alive
-from mpiepm.core.params import Parameters
-from mpiepm.core.sections import Event, Split, Sweep
+from mpiepm.core.engine_sections import Event, Split, Sweep
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import strips_fit
 from mpiepm.engine.split import SplitEngine
 from mpiepm.engine.sweep import SweepEngine
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
 
 _TRIAL = 0.5            # seconds on each engine, after as much to begin with, and the batch of events that then ends

@@ -8,7 +8,7 @@ exp(-87), rates to exp(-1 / T). So a tile keeps its bounds times a `scale`, a po
 to 1; a bound less than exp(_SPAN) of that is taken as so much, too little to matter. Scales follow from the limits of the tile
 alone, not from its past. Sums of bounds are without scale, in double precision.
 
-No bound is below exp(_DEEPEST): all bounds of 1e6 sites would add up to one candidate in `core.cold.LONGEST` sweeps.
+No bound is below exp(_DEEPEST): all bounds of 1e6 sites would add up to one candidate in `models.activated.LONGEST` sweeps.
 """
 
 import math
@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mpiepm.core import cold, vectorised
+from mpiepm.core import vectorised
 from mpiepm.core.jit import inlined
-from mpiepm.core.sections import Epmq
-from mpiepm.models import epmq
+from mpiepm.models.activated import Activated
 from mpiepm.models.law import Law
 
 TILE = 64            # sites
@@ -47,9 +46,9 @@ class Rates(NamedTuple):
     scaled: bool
 
 
-def rates(model: Epmq) -> Rates:
+def rates(model: Activated) -> Rates:
     """From the parameters of the model."""
-    law, margin = epmq.law(model), cold.margin(model)
+    law, margin = model.law(), model.margin()
     return Rates(law, margin, 0.5 * margin, law.log_rate(0.0) < _USUAL)
 
 

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.cold import LONGEST
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Parameters
 from mpiepm.engine import bounds, thinning
 from mpiepm.engine.bounds import Rates
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
@@ -25,6 +23,8 @@ from mpiepm.engine.single import SingleEvents
 from mpiepm.engine.thinning import NOBODY, VIOLATED, Clocks, Rejections, draw_wait, propose, undo
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
+from mpiepm.models.activated import LONGEST
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
 
 _NEGLIGIBLE = 0.1  # share of the mean yield rate that a site may have without a tight bound

@@ -18,7 +18,6 @@ import numpy as np
 
 from mpiepm.core.faults import SickRunError
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Parameters
 from mpiepm.core.streams import Stream
 from mpiepm.engine.pending import Pending, catch_up, push, take_turns
 from mpiepm.engine.realspace import Tables
@@ -27,8 +26,8 @@ from mpiepm.engine.thinning import VIOLATED
 from mpiepm.grid.collective import Exchange, first
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import philox, uniform
-from mpiepm.models import epmq
 from mpiepm.models.law import Law
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
 
 _SITE, _EVENT = int(Stream.EXTREMAL_SITE), int(Stream.EXTREMAL_EVENT)
@@ -162,7 +161,7 @@ class ExtremalEngine(SingleEvents):
 
     def __init__(self, domain: Domain, params: Parameters) -> None:
         super().__init__(domain, params)
-        self._law = epmq.law(params.model)
+        self._law = params.model.law()
         self._peak = np.zeros(domain.local_shape[0])
         self._pending.moved[:] = np.inf  # nobody has looked yet
         self._stability = np.empty(BATCH)

@@ -8,11 +8,12 @@ The tables are built by the same distributed transforms, so no rank ever holds t
 
 import numpy as np
 
-from mpiepm.core.sections import Epmq, Split
+from mpiepm.core.engine_sections import Split
 from mpiepm.engine.stencil import HARMONICS, Stencil, stencil
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
 from mpiepm.kernels import eshelby
+from mpiepm.models.activated import Activated
 
 
 class FarField:
@@ -26,7 +27,7 @@ class FarField:
     variance : mean over psi of sum_r far^psi(r) ** 2, per unit stress drop squared
     """
 
-    def __init__(self, domain: Domain, model: Epmq, engine: Split) -> None:
+    def __init__(self, domain: Domain, model: Activated, engine: Split) -> None:
         self.domain = domain
         self.stencil, multipliers, self.variance = self._tables(model, engine)
         self.source = np.zeros((2, *domain.local_shape), np.float32)
@@ -35,7 +36,7 @@ class FarField:
         self._multipliers = multipliers.astype(self._transform.real)
         self._spectrum = self._transform.empty_spectrum()
 
-    def _tables(self, model: Epmq, engine: Split) -> tuple[Stencil, np.ndarray, float]:
+    def _tables(self, model: Activated, engine: Split) -> tuple[Stencil, np.ndarray, float]:
         """Stencil, multipliers of the two sources, variance."""
         domain, radius, (lx, ly) = self.domain, engine.radius, self.domain.shape
         transform = Transform(domain, "double", engine.planning)

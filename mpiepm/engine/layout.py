@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import AnyParameters, Parameters
-from mpiepm.core.sections import Auto, Event, Split
+from mpiepm.core.engine_sections import Auto, Event, Split
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
+from mpiepm.models.parameters import Parameters
 
 _SITES_PER_RANK = 1 << 15        # from which on more ranks are faster; see docs/event_engine.md
 _SITES_PER_RANK_SPLIT = 1 << 18  # an event costs the same on any lattice, so only many in a window are worth a message
@@ -17,13 +17,13 @@ def strip_edges(rows: int, strip: int) -> np.ndarray:
     return even_partition(rows, max(1, rows // strip))
 
 
-def strips_fit(params: AnyParameters, engine: Split, ranks: int) -> bool:
+def strips_fit(params: Parameters, engine: Split, ranks: int) -> bool:
     """Is the lattice large enough for the radius and the strips of so many ranks?"""
     shape = params.lattice.size
     return 2 * engine.radius + 2 <= min(shape) and ranks <= len(strip_edges(shape[0], engine.strip)) - 1
 
 
-def most_ranks(params: AnyParameters) -> int:
+def most_ranks(params: Parameters) -> int:
     """Largest number of ranks that can share the lattice."""
     most = max_ranks(params.lattice.size)
     if isinstance(params.engine, Split):
@@ -31,7 +31,7 @@ def most_ranks(params: AnyParameters) -> int:
     return most
 
 
-def fewest_ranks(params: AnyParameters) -> int:
+def fewest_ranks(params: Parameters) -> int:
     """Smallest number of ranks, beside one alone, whose transforms exchange less than 2^31 numbers each: what MPI can count."""
     (lx, ly), fields = params.lattice.size, 3  # at once, at most: see `redistribution` and `step`
     if isinstance(params.engine, Split | Auto):
@@ -42,13 +42,13 @@ def fewest_ranks(params: AnyParameters) -> int:
     return -(-lx // rows)
 
 
-def advised_ranks(params: AnyParameters) -> int:
+def advised_ranks(params: Parameters) -> int:
     """Largest number of ranks that is likely to be faster than fewer, by the sites of each."""
     least = _SITES_PER_RANK_SPLIT if isinstance(params.engine, Split) else _SITES_PER_RANK
     return max(1, min(most_ranks(params), params.lattice.size[0] * params.lattice.size[1] // least))
 
 
-def slabs(params: AnyParameters, comm: Any = None) -> Domain:
+def slabs(params: Parameters, comm: Any = None) -> Domain:
     """The lattice on the ranks of `comm` (default: all), as even as the engine allows.
 
     Raises
@@ -59,7 +59,7 @@ def slabs(params: AnyParameters, comm: Any = None) -> Domain:
     return Domain(params.lattice.size, comm, cut(params, domain.size))
 
 
-def cut(params: AnyParameters, ranks: int) -> list[int]:
+def cut(params: Parameters, ranks: int) -> list[int]:
     """First row of each rank, and the number of rows: (ranks + 1).
 
     Raises

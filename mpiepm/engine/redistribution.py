@@ -12,11 +12,12 @@ import math
 
 import numpy as np
 
+from mpiepm.core.engine_sections import Sweep
 from mpiepm.core.jit import njit
-from mpiepm.core.sections import Epmq, Sweep
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
 from mpiepm.kernels import eshelby
+from mpiepm.models.activated import Activated
 from mpiepm.models.state import Events
 
 _FIELDS_AT_ONCE = 3            # of a large lattice, to bound the memory
@@ -91,7 +92,7 @@ class Redistribution:
     Construction is collective.
     """
 
-    def __init__(self, domain: Domain, model: Epmq, engine: Sweep) -> None:
+    def __init__(self, domain: Domain, model: Activated, engine: Sweep) -> None:
         self.domain = domain
         self.transform = Transform(domain, engine.precision, engine.planning)
         transform, (lx, ly) = self.transform, domain.shape

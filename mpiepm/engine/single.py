@@ -5,11 +5,11 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 
-from mpiepm.core.params import Parameters
 from mpiepm.engine import pending, realspace
 from mpiepm.engine.written import Written
 from mpiepm.grid.collective import exchange
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
 
 BATCH = 4096            # events handed out together, at most

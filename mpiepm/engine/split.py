@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from mpiepm.core import alive
-from mpiepm.core.cold import LONGEST
-from mpiepm.core.params import Parameters
-from mpiepm.core.sections import Split
+from mpiepm.core.engine_sections import Split
 from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges
 from mpiepm.engine.written import Written
 from mpiepm.grid.domain import Domain
+from mpiepm.models.activated import LONGEST
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
 
 _RESOLUTION = -20  # log2 of the unit of squared stress drops over mean_drop^2
@@ -51,8 +51,7 @@ class SplitEngine:
         self.domain = domain
         self._seed, self._elastic, self._window = params.run.seed, model.elasticity, engine.window
         self._far = FarField(domain, model, engine)
-        slope = model.stiffness * model.threshold ** (model.barrier_exponent - 1.0)  # T over it is a stress
-        self._tolerance = (engine.far_tolerance * model.temperature / slope) ** 2 * domain.sites / self._far.variance
+        self._tolerance = (engine.far_tolerance * model.stress_scale()) ** 2 * domain.sites / self._far.variance
         self._unit = unit_of_squares(self._tolerance, model.mean_drop)
         self._due = int(self._tolerance / self._unit) + 1  # units from which on the far field is due; sums stop there
         self._radius = engine.radius

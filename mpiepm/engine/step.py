@@ -5,7 +5,7 @@ One step (Ferrero, Martens & Barrat, PRL 113, 248301, 2014, eqs. 1, 2), from the
     V = G * n, u = U * n           one forward transform, one backward, two more where there are tracers
     sigma += dt gfac eps0 V        2 mu gfac eps0 / (2 tau), mu = tau = 1
     tracers += dt ugain eps0 / 2 u at their places
-    every site switches at most once, by its new stress and its old n  (`models.ferrero`).
+    every site switches at most once, by its new stress and its old n  (`switch` of the model).
 
 The transforms are fused (`grid.fft.Transform.convolve`): a block of rows of V is used while it lies in the cache. When no
 site of the whole lattice is active, V is 0 and nothing is transformed; where few are, V is kept for the next step, in which it
@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import FerreroParameters
+from mpiepm.core.engine_sections import Step
 from mpiepm.core.schedule import end_of_step
 from mpiepm.engine.tracers import Tracers
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
-from mpiepm.kernels import picard
-from mpiepm.models import ferrero
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
 
 _ROWS = 32        # of a block where nothing is transformed
@@ -41,24 +40,24 @@ class StepEngine:
     tracers : the particles, or None
     """
 
-    def __init__(self, domain: Domain, params: FerreroParameters, state: State) -> None:
+    def __init__(self, domain: Domain, params: Parameters, state: State) -> None:
         model, engine = params.model, params.engine
+        assert isinstance(engine, Step)
         self.domain = domain
         self.time_step = engine.time_step
         self.tracers = Tracers(domain, params.tracers, params.run.seed) if params.tracers else None
         self._seed = params.run.seed
-        self._rules = ferrero.rules(model, engine.time_step)
+        self._rules = model.rules(engine.time_step)
+        self._switch_sites = model.switch
         self._transform = transform = Transform(domain, engine.precision, engine.planning)
         where = domain.shape, transform.kx, transform.ky
-        g = picard.stress(*where, mean_stress=model.mean_stress, laplacian_correction=model.laplacian_correction)
-        local = float(transform.sum_columns(g.sum(axis=1))) / domain.sites
-        self.local_response = local
-        gfac = model.gfac or (1.0 / abs(local) if model.preset == "unit-response" else 1.0)
-        g *= gfac * model.eps0 * engine.time_step / domain.sites  # the transforms are unnormalised
+        g = model.stress_kernel(*where)
+        self.local_response = float(transform.sum_columns(g.sum(axis=1))) / domain.sites
+        g *= model.stress_rate(self.local_response) * engine.time_step / domain.sites  # the transforms are unnormalised
         kernels = [g[None]]
         if self.tracers:
-            u = picard.displacement(*where, laplacian_correction=model.laplacian_correction)
-            kernels.append(u * (0.5 * model.ugain * model.eps0 * engine.time_step / domain.sites))
+            u = model.displacement_kernel(*where)
+            kernels.append(u * (model.displacement_rate() * engine.time_step / domain.sites))
             self._displacement = np.zeros((2, domain.local_shape[0] + 1, domain.shape[1]))  # the last row: a neighbour's
         self._multipliers = np.concatenate(kernels).astype(transform.real)
         self._words = np.zeros((domain.shape[1] + 7) // 8, np.uint64)
@@ -162,7 +161,7 @@ class StepEngine:
         state = self._state
         assert state.active is not None
         self._reserve(self._found + block.size)
-        self._found, balance = ferrero.switch(
+        self._found, balance = self._switch_sites(
             self.domain.first_row + first, self._number, self._seed, self._rules, block,
             state.stress[first:last], state.active[first:last], state.plastic_strain[first:last],
             self._words.view(np.uint8), self._words, self._found, self._row, self._column, self._sign,

@@ -16,16 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from mpiepm.core.engine_sections import Sweep
 from mpiepm.core.jit import njit
-from mpiepm.core.params import Parameters
 from mpiepm.core.schedule import end_of_step
-from mpiepm.core.sections import Sweep
 from mpiepm.core.streams import Stream
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
-from mpiepm.models import epmq
 from mpiepm.models.law import Law, rate
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
 
 _ATTEMPT, _EVENT = int(Stream.SWEEP_ATTEMPT), int(Stream.SWEEP_EVENT)
@@ -88,7 +87,7 @@ class SweepEngine:
         self.domain = domain
         self.window = params.engine.window
         self._seed = params.run.seed
-        self._law = epmq.law(model)
+        self._law = model.law()
         self._redistribution = Redistribution(domain, model, params.engine) if model.elasticity else None
         self._number = 0   # windows since the start of the run: names the draws
         self._elapsed = 0  # windows since the origin: the clock

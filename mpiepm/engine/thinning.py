@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mpiepm.core.cold import LONGEST
 from mpiepm.core.faults import RunError, SickRunError
 from mpiepm.core.jit import njit
 from mpiepm.core.streams import Stream
@@ -26,6 +25,7 @@ from mpiepm.engine.bounds import TILE, Rates, close_to_limit, refresh, renew, su
 from mpiepm.engine.pending import Pending, catch_up
 from mpiepm.engine.realspace import Tables
 from mpiepm.grid.rng import exponential, philox, uniform
+from mpiepm.models.activated import LONGEST
 from mpiepm.models.law import rate
 
 _STREAM = int(Stream.EVENT)

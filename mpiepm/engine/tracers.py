@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core import ferrero_sections as sections
+from mpiepm.core import output_sections as sections
 from mpiepm.engine import interpolation
 from mpiepm.grid.domain import Domain
 

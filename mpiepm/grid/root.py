@@ -7,8 +7,7 @@ from typing import TypeVar
 from mpi4py import MPI
 
 from mpiepm.core import alive
-from mpiepm.core.faults import RunError
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError, RunError
 
 _Result = TypeVar("_Result")
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from mpiepm.core import alive
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
@@ -61,7 +61,7 @@ class Archive:
         units: Units | None = None, counts: Sequence[Mapping[str, int]] = (),
     ) -> None:  # fmt: skip
         self.folder, self.domain = folder, domain
-        self._units = units or Units()
+        self._units = units or Units("1", "1", "1")
         self.variables = {variable.name: variable for variable in variables}
         self.segments = list(segments)
         self.counts = [dict(count) for count in counts] or self._counted()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from mpiepm.core import trajectory
-from mpiepm.core.params import AnyParameters, ParameterError, parse
+from mpiepm.core.faults import ParameterError
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
 from mpiepm.io import hdf5, journal
@@ -25,6 +25,7 @@ from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
 from mpiepm.io.opening import open_sealed, seal_of
 from mpiepm.io.reading import for_reading
+from mpiepm.models.parameters import Parameters, parse
 
 SCHEMA = "mpiepm checkpoint 4"
 READABLE = (SCHEMA, "mpiepm checkpoint 3")
@@ -97,7 +98,7 @@ def write_file(path: Path, domain: Domain, parts: dict[str, Saveable], header: d
     hdf5.write(path, domain, contents, {"schema": SCHEMA, "scalars": text}, sealed=True)
 
 
-def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> Sound:
+def newest_sound(folder: Path, domain: Domain, params: Parameters) -> Sound:
     """The newest sound checkpoint, with all its journal, that `params` can continue. Collective.
 
     Where every checkpoint lacks segments of its journal, it is the one that lacks least.
@@ -109,7 +110,7 @@ def newest_sound(folder: Path, domain: Domain, params: AnyParameters) -> Sound:
     return on_root(domain.comm, lambda: newest_sound_here(folder, params))
 
 
-def newest_sound_here(folder: Path, params: AnyParameters) -> Sound:
+def newest_sound_here(folder: Path, params: Parameters) -> Sound:
     """As `newest_sound`, on one rank alone."""
     faults: list[str] = []
     incomplete: list[Sound] = []
@@ -133,7 +134,7 @@ def newest_sound_here(folder: Path, params: AnyParameters) -> Sound:
     return Sound(None, [], [])
 
 
-def sound_state(folder: Path, domain: Domain, params: AnyParameters) -> Path:
+def sound_state(folder: Path, domain: Domain, params: Parameters) -> Path:
     """state.h5, to make the finished run in `folder` longer. Collective.
 
     Raises
@@ -144,7 +145,7 @@ def sound_state(folder: Path, domain: Domain, params: AnyParameters) -> Path:
     return folder / STATE
 
 
-def _check(path: Path, params: AnyParameters) -> None:
+def _check(path: Path, params: Parameters) -> None:
     """Raises ParameterError if the checkpoint is not sound, or of a run that cannot become one of `params`."""
     seal_of(path, "checkpoint", READABLE)
     stored, reached = progress(path)
@@ -162,7 +163,7 @@ def resumable(folder: Path) -> list[Path]:
     return found
 
 
-def progress(path: Path) -> tuple[AnyParameters, trajectory.Reached]:
+def progress(path: Path) -> tuple[Parameters, trajectory.Reached]:
     """The parameters of a checkpoint, and how far the run was; raises like `read_header`."""
     scalars = _scalars(path)
     phases, state = scalars["parts"]["phases"], scalars["parts"]["state"]

@@ -13,8 +13,7 @@ import h5py
 import numpy as np
 
 from mpiepm.core import alive
-from mpiepm.core.faults import WriteError
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError, WriteError
 from mpiepm.io.crc import BLOCK_BYTES
 from mpiepm.io.opening import seal_of
 from mpiepm.io.reading import for_reading

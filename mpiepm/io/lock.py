@@ -27,8 +27,7 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from mpiepm.core.faults import RunError
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError, RunError
 from mpiepm.grid.root import on_root
 
 NAME = "run.lock"

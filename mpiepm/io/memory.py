@@ -7,11 +7,12 @@ measured (`benchmarks/memory_forecast.py`). A lower bound counts only arrays tha
 import numpy as np
 
 from mpiepm.core.amounts import in_bytes
-from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, Parameters
-from mpiepm.core.sections import Auto, Event, Split, Sweep
+from mpiepm.core.engine_sections import Auto, Event, Split, Step, Sweep
+from mpiepm.core.faults import ParameterError
 from mpiepm.engine.layout import cut, strips_fit
 from mpiepm.grid.memory import Node
 from mpiepm.io.space import archive_bytes, observer_bytes_per_site
+from mpiepm.models.parameters import Parameters
 
 _PROCESS = 330 * 1024**2        # Python, its libraries and compiled code
 _RECORDS = 256 * 1024**2        # that may wait in the memory of a rank (`io.archive`)
@@ -21,18 +22,14 @@ _MOST_SITES = 1 << 20           # of a lattice on which "auto" tries the engine 
 _SHARE = 0.9                    # of the memory that a forecast may take without a warning
 
 
-def forecast(params: AnyParameters, ranks: int = 1) -> list[int]:
+def forecast(params: Parameters, ranks: int = 1) -> list[int]:
     """Largest memory of each rank, bytes: the process, its fields, the engine while it is built, records that wait."""
     lx, ly = params.lattice.size
     own = np.diff(cut(params, ranks)) * ly
-    per_site = 16.0 + observer_bytes_per_site(params)
-    shared = 0.0
-    if isinstance(params, FerreroParameters):
-        per_site += 8 + (60 if params.tracers else 30)
-        shared = 100 * params.tracers.number / ranks if params.tracers else 0
-    else:
-        site, shared = _engine(params, lx * ly, ranks)
-        per_site += 8 + site + 36 * (params.output.four_point is not None)
+    site, shared = _engine(params, lx * ly, ranks)
+    per_site = 24.0 + site + observer_bytes_per_site(params)
+    if not params.run.stationary:
+        per_site += 36 * (params.output.four_point is not None)
     records = min(_RECORDS, max(archive_bytes(params).values()) / ranks)
     return [int(_PROCESS + per_site * sites + shared + records) for sites in own]
 
@@ -40,6 +37,8 @@ def forecast(params: AnyParameters, ranks: int = 1) -> list[int]:
 def _engine(params: Parameters, whole: int, ranks: int) -> tuple[float, float]:
     """Bytes per site of a rank's own rows, and bytes on every rank whatever its rows."""
     engine = params.engine
+    if isinstance(engine, Step):
+        return (60, 100 * params.tracers.number / ranks) if params.tracers else (30, 0)
     if isinstance(engine, Auto):
         if strips_fit(params, Split(), ranks):  # and the others are tried beside it
             return 160, 350 * whole * (whole <= _MOST_SITES)
@@ -54,7 +53,7 @@ def _engine(params: Parameters, whole: int, ranks: int) -> tuple[float, float]:
     return 0, 350 * whole
 
 
-def least(params: AnyParameters, ranks: int = 1) -> list[int]:
+def least(params: Parameters, ranks: int = 1) -> list[int]:
     """Lower bound of the memory of each rank, bytes.
 
     The fields of state and observers, and of the engine while it is built: spectra of the harmonics of its kernel (float64,
@@ -65,7 +64,7 @@ def least(params: AnyParameters, ranks: int = 1) -> list[int]:
     own = np.diff(cut(params, ranks)) * ly
     fields, tables = 16.0 + observer_bytes_per_site(params), 0
     engine = params.engine
-    if isinstance(params, FerreroParameters):
+    if isinstance(engine, Step):
         fields += 1 + 4 * (3 if params.tracers else 1)  # activity; the kernels
     elif isinstance(engine, Sweep):
         harmonics = 2 * engine.harmonics + 1
@@ -77,7 +76,7 @@ def least(params: AnyParameters, ranks: int = 1) -> list[int]:
     return [int(fields * sites) + tables for sites in own]
 
 
-def check(params: AnyParameters, nodes: list[Node]) -> str:
+def check(params: Parameters, nodes: list[Node]) -> str:
     """Compare with the memory that there is for the ranks of a run: a warning if it may not suffice, "" if it will.
 
     Raises

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import checksum
 from mpiepm.io.hdf5 import text
 from mpiepm.io.reading import for_reading

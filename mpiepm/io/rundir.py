@@ -8,14 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mpiepm.core import trajectory
-from mpiepm.core.faults import WriteError
-from mpiepm.core.params import AnyParameters, ParameterError, load, parse
+from mpiepm.core.faults import ParameterError, WriteError
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.root import on_root
 from mpiepm.io import archive, checkpoint, journal, lock
 from mpiepm.io.disk import NO_ROOM, numbers, sync, together, write_text
 from mpiepm.io.hdf5 import text
 from mpiepm.io.reading import for_reading
+from mpiepm.models.parameters import Parameters, load, parse
 
 PARAMETERS = "params.toml"
 LOG = "run.log"
@@ -124,7 +124,7 @@ def occupied(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def prepare(folder: Path, params: AnyParameters | None, *, resume: bool, overwrite: bool) -> tuple[AnyParameters, bool]:
+def prepare(folder: Path, params: Parameters | None, *, resume: bool, overwrite: bool) -> tuple[Parameters, bool]:
     """Check the directory before any work starts (on rank 0, which holds it): the parameters, and whether to resume.
 
     Raises
@@ -175,7 +175,7 @@ def _write(path: Path, text: str) -> None:
         raise (WriteError if error.errno in NO_ROOM else ParameterError)(reason) from None
 
 
-def plant(folder: Path, params: AnyParameters) -> None:
+def plant(folder: Path, params: Parameters) -> None:
     """Put the parameters into the directory of a run that begins or goes on later, with --resume.
 
     Raises
@@ -189,7 +189,7 @@ def plant(folder: Path, params: AnyParameters) -> None:
             _resumable(folder, params)
 
 
-def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
+def _resumable(folder: Path, params: Parameters | None) -> Parameters:
     """The parameters with which the run goes on, which then lie in the directory; `params` as far as they may change."""
     stored = parameters(folder)
     if not (folder / PARAMETERS).exists():
@@ -205,7 +205,7 @@ def _resumable(folder: Path, params: AnyParameters | None) -> AnyParameters:
     return params
 
 
-def refusal(folder: Path, params: AnyParameters) -> str:
+def refusal(folder: Path, params: Parameters) -> str:
     """Why the run in the directory cannot go on with these parameters, "" if it can (`core.trajectory`).
 
     Raises
@@ -232,7 +232,7 @@ def refusal(folder: Path, params: AnyParameters) -> str:
     return others + "; ".join(refused) if refused else ""
 
 
-def parameters(folder: Path) -> AnyParameters:
+def parameters(folder: Path) -> Parameters:
     """Those of the run in the directory; if their file has been removed, what the archive or a checkpoint knows.
 
     Raises
@@ -260,7 +260,7 @@ def renew(folder: Path) -> None:
                 os.utime(path)
 
 
-def _of_archive(folder: Path) -> AnyParameters | None:
+def _of_archive(folder: Path) -> Parameters | None:
     """The parameters in the archive; None if there is none that can be read."""
     try:
         with for_reading(folder / archive.NAME) as file:
@@ -284,7 +284,7 @@ def require_run(folder: Path) -> None:
         raise ParameterError(f"{folder}: holds no run")
 
 
-def is_finished(folder: Path, params: AnyParameters | None = None) -> bool:
+def is_finished(folder: Path, params: Parameters | None = None) -> bool:
     """Has the run left an archive that is as long as `params` (default: those in the directory) ask for?"""
     if not (folder / archive.NAME).exists():
         return False

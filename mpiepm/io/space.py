@@ -10,15 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpiepm.core import cold
 from mpiepm.core.amounts import in_bytes
-from mpiepm.core.params import AnyParameters, FerreroParameters, ParameterError, Parameters
+from mpiepm.core.engine_sections import Auto, Event, Split, Step
+from mpiepm.core.faults import ParameterError
+from mpiepm.core.output_sections import Output
 from mpiepm.core.schedule import LogSpaced, end_of_step
-from mpiepm.core.sections import Auto, Event, Output, Split, Sweep
+from mpiepm.core.sections import StationaryRun
 from mpiepm.io.disk import free_bytes, largest_file
+from mpiepm.models.activated import LONGEST
+from mpiepm.models.parameters import Parameters
 from mpiepm.observe.bins import LogBins
 
-_BARRIER = 0.15                 # of 1 / Gamma, in units of stiffness * threshold ** barrier_exponent
 _METADATA = (12_000, 1_100)     # of a file: parameters and provenance; and of each variable its header and dimensions
 _WAITING = LogBins(-6, 18, 8).number
 _AVALANCHES = LogBins(0, 12, 8, whole=True).number
@@ -33,37 +35,35 @@ class _Durations:
     origin: float
 
 
-def _durations(params: AnyParameters, *, least: bool) -> _Durations:
+def _durations(params: Parameters, *, least: bool) -> _Durations:
     run = params.run
-    if isinstance(params, FerreroParameters):
-        return _Durations(run.equilibrate.time or 0.0, params.run.duration, params.run.duration)
+    if isinstance(run, StationaryRun):
+        return _Durations(run.equilibrate.time or 0.0, run.duration, run.duration)
     yield_time = 0.0 if least else _yield_time(params)
     equilibration = run.equilibrate.time or (run.equilibrate.events_per_site or 0.0) * yield_time
     if run.stop_persistence is not None:
         spacing = -math.log(run.stop_persistence) * yield_time
     else:
         spacing = (run.origin_duration or (run.origin_events_per_site or 0.0) * yield_time) / run.overlap
-    return _Durations(*(min(time, cold.LONGEST) for time in (equilibration, spacing, spacing * run.overlap)))
+    return _Durations(*(min(time, LONGEST) for time in (equilibration, spacing, spacing * run.overlap)))
 
 
 def _yield_time(params: Parameters) -> float:
     """1 / Gamma, guessed; extremal dynamics counts events."""
-    model = params.model
-    if model.temperature == 0:
+    if params.engine.extremal:
         return float(params.lattice.size[0] * params.lattice.size[1])
-    scale = model.stiffness * model.threshold**model.barrier_exponent
-    return math.exp(min(_BARRIER * scale / model.temperature, math.log(cold.LONGEST)))
+    return float(params.model.mean_time())
 
 
-def archive_bytes(params: AnyParameters, *, least: bool = False) -> dict[str, int]:
+def archive_bytes(params: Parameters, *, least: bool = False) -> dict[str, int]:
     """Bytes of ``archive.h5`` by variable, and "metadata"; `least`: only what is certain, whatever the dynamics does."""
     durations = _durations(params, least=least)
-    sizes = _stationary(params, durations) if isinstance(params, FerreroParameters) else _origins(params, durations)
+    sizes = _stationary(params, durations) if params.run.stationary else _origins(params, durations)
     variables = {name: math.ceil(size) for name, size in sizes.items() if size}
     return {**variables, "metadata": _METADATA[0] + _METADATA[1] * len(variables)}
 
 
-def _common(params: AnyParameters, samples: float) -> dict[str, float]:
+def _common(params: Parameters, samples: float) -> dict[str, float]:
     """Variables of both models; `samples`: snapshots taken."""
     output, origins = params.output, params.run.origins
     sites, bins = params.lattice.size[0] * params.lattice.size[1], output.histogram.bins
@@ -98,7 +98,7 @@ def _origins(params: Parameters, durations: _Durations) -> dict[str, float]:
     taken = sum(lag <= durations.spacing for lag in output.snapshots) * min(origins, output.snapshot_origins)
     sizes = _common(params, taken)
     sizes |= {"persistence/lag": 8 * lags, "persistence/value": 8 * origins * lags}
-    of_time = 4 if cold.single_precision_suffices(params.model) else 8
+    of_time = 4 if params.model.single_precision_suffices() else 8
     sizes |= {"origins/first_event_time": of_time * origins * lx * ly * output.first_event_maps}
     sizes |= {f"series/{name}": 8 * entries for name in
               ("time", "origin", "lag", "events", "yield_rate", "mean_stress", "stress_variance")}  # fmt: skip
@@ -131,15 +131,14 @@ def _map_lags(output: Output, per_decade: int, duration: float) -> int:
 def _entries(params: Parameters, schedule: LogSpaced, duration: float) -> int:
     """Entries of the series in one phase: the lags, but only one for each boundary of the engine."""
     lags = schedule.up_to(duration).tolist()
-    if isinstance(params.engine, Sweep):
-        return len({end_of_step(lag, params.engine.window) for lag in lags})
-    return len({math.ceil(lag) for lag in lags}) if params.model.temperature == 0 else len(lags)
+    step = 0.0 if isinstance(params.engine, Auto) else params.engine.resolution
+    return len({end_of_step(lag, step) for lag in lags}) if step else len(lags)
 
 
-def _stationary(params: FerreroParameters, durations: _Durations) -> dict[str, float]:
+def _stationary(params: Parameters, durations: _Durations) -> dict[str, float]:
     output, tracers = params.output, params.tracers
     (lx, ly), duration = params.lattice.size, durations.origin
-    interval = max(output.interval, params.engine.time_step)
+    interval = max(output.interval, params.engine.resolution)
     entries = int(durations.equilibration / interval) + int(duration / interval)
     taken = sum(time <= duration for time in output.snapshots)
     sizes = _common(params, taken)
@@ -150,45 +149,45 @@ def _stationary(params: FerreroParameters, durations: _Durations) -> dict[str, f
     if output.correlations:
         sizes |= _correlations(1, len(LogSpaced(1.0, 16).up_to(duration)))
     if tracers:
-        frames = 1 + int(duration / max(tracers.interval or 1.0, params.engine.time_step))
+        frames = 1 + int(duration / max(tracers.interval or 1.0, params.engine.resolution))
         if tracers.frames:
             frames = 1 + len(LogSpaced(tracers.frames.first, tracers.frames.per_decade).up_to(duration))
         sizes |= {"tracers/time": 8 * frames, "tracers/position": 16 * frames * tracers.number}
     return sizes
 
 
-def checkpoint_bytes(params: AnyParameters) -> int:
+def checkpoint_bytes(params: Parameters) -> int:
     """Bytes of one checkpoint: fields of the state, the engine and the observers."""
     sites = params.lattice.size[0] * params.lattice.size[1]
-    per_site = 16 + observer_bytes_per_site(params)
-    if isinstance(params, FerreroParameters):
-        tracers = 16 * params.tracers.number if params.tracers else 0
-        return (per_site + 1) * sites + tracers + _METADATA[0]
+    per_site = params.model.field_bytes() + observer_bytes_per_site(params)
     engine = params.engine
-    limits = 4 * isinstance(engine, Event | Split | Auto) * (params.model.temperature > 0)
+    if isinstance(engine, Step):
+        tracers = 16 * params.tracers.number if params.tracers else 0
+        return int(per_site * sites + tracers + _METADATA[0])
+    limits = 4 * isinstance(engine, Event | Split | Auto) * (not engine.extremal)
     sources = 8 * isinstance(engine, Split | Auto)
-    return (per_site + limits + sources) * sites + 2 * _METADATA[0]
+    return int(per_site + limits + sources) * sites + 2 * _METADATA[0]
 
 
-def observer_bytes_per_site(params: AnyParameters) -> int:
+def observer_bytes_per_site(params: Parameters) -> int:
     """Fields that observers keep, and save: maps of open origins, fields at their beginning, last events, counts."""
     output = params.output
-    maps = 0 if isinstance(params, FerreroParameters) else 8 * params.run.overlap
+    maps = 0 if params.run.stationary else 8 * params.run.overlap
     beginnings = 16 * params.run.overlap * (output.correlations is not None)
-    return maps + beginnings + 8 * output.waiting_times + 4 * output.event_counts
+    return int(maps + beginnings + 8 * output.waiting_times + 4 * output.event_counts)
 
 
-def disk_bytes(params: AnyParameters) -> int:
+def disk_bytes(params: Parameters) -> int:
     """Largest need of a run directory.
 
     While it runs: the records so far in the journal, two checkpoints and the one being written. At the end: the journal, the
     archive that it is joined to, two checkpoints, and the state that is kept.
     """
     archive, saved = sum(archive_bytes(params).values()), checkpoint_bytes(params)
-    return archive + max(3 * saved, archive + (2 + params.output.keep_state) * saved)
+    return archive + max(3 * saved, archive + (2 + int(params.output.keep_state)) * saved)
 
 
-def check(params: AnyParameters, folder: Path) -> str:
+def check(params: Parameters, folder: Path) -> str:
     """Compare with the room that there is for a run in `folder`: a warning if it may not suffice, "" if it will.
 
     What the folder holds already counts as room: it belongs to the run, or makes place for it.

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.params import AnyParameters, ParameterError
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import checkpoint, journal, rundir
+from mpiepm.models.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Recorded:
     events : on the whole lattice;  time : since the start of the run;  origin : number of phases after equilibration, or -1
     """
 
-    params: AnyParameters
+    params: Parameters
     checkpoint: Path
     history: list[dict[str, Any]]
     segments: tuple[Path, ...]

@@ -9,14 +9,23 @@ delta / mu to the plastic strain; the site is left at sgn(sigma) (sigma_c - z). 
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from mpiepm.core.sections import Epmq
+import numpy as np
+from pydantic import Field
+
+from mpiepm.core.sections import NotNegative, Positive
 from mpiepm.grid.rng import exponential, uniform
+from mpiepm.models.activated import LONGEST, LOOSENESS, Activated
+from mpiepm.models.base import ROOM
+
+_FINEST = 2.0**-20  # margin over threshold: 8 steps of single precision
+_LARGEST_NORMAL = math.sqrt(2.0 * 53.0 * math.log(2.0))  # of `grid.rng.standard_normal`: Box and Muller with 53 bits
+_TYPICAL_BARRIER = 0.15  # of all sites, over K sigma_c^a: 1 / Gamma is about exp of it over T
 
 
 class Law(NamedTuple):
-    """See `models.law`. The numbers are those of `core.sections.Epmq`; stress in units of sigma_c, rates per sweep."""
+    """See `models.law`. The numbers are those of `Epmq`; stress in units of sigma_c, rates per sweep."""
 
     temperature: float
     threshold: float
@@ -61,9 +70,100 @@ class ThreeHalves(Law):
         return -self.stiffness / self.temperature * (distance * math.sqrt(distance))
 
 
-def law(model: Epmq) -> Law:
-    """The numbers of the model."""
-    kind = ThreeHalves if model.barrier_exponent == 1.5 else Law
-    return kind(
-        model.temperature, model.threshold, model.stiffness, model.barrier_exponent, model.mean_drop, model.shear_modulus
+class Epmq(Activated):
+    """[model] name = "epmq": thermally activated events of random orientation (Ozawa & Biroli 2023)."""
+
+    name: Literal["epmq"] = "epmq"
+    temperature: NotNegative = Field(
+        description="T, in units of stiffness * threshold ** barrier_exponent; 0 only with extremal dynamics"
     )
+    barrier_exponent: Positive = Field(default=1.5, description="a in the barrier K (sigma_c - |sigma|) ** a")
+    stiffness: Positive = Field(default=1.0, description="K in the barrier")
+    threshold: Positive = Field(default=1.0, description="sigma_c: a site beyond it yields at rate 1")
+    mean_drop: Positive = Field(default=1.0, description="z0, mean of the exponential part of a stress drop")
+    shear_modulus: Positive = Field(default=1.0, description="mu: plastic strain of an event is its stress drop / mu")
+
+    def law(self) -> Law:
+        """The numbers of the model."""
+        kind = ThreeHalves if self.barrier_exponent == 1.5 else Law
+        return kind(
+            self.temperature, self.threshold, self.stiffness, self.barrier_exponent, self.mean_drop, self.shear_modulus
+        )
+
+    def state_point(self) -> str:
+        """T."""
+        return f"T = {self.temperature:g}"
+
+    def largest_mean_square(self) -> float:
+        """ROOM times the squares of the threshold, of the initial stress, and of a drop, exponential."""
+        return ROOM * (self.threshold**2 + 2.0 * self.mean_drop**2 + self.initial_stress_std**2)
+
+    def barrier(self, distance: float) -> float:
+        """dE at this distance from the threshold, at most the largest number."""
+        with np.errstate(over="ignore"):
+            return float(min(self.stiffness * np.float64(distance) ** self.barrier_exponent, np.finfo(float).max))
+
+    def _slope(self) -> float:
+        """|d(dE) / d sigma| at a typical distance from the threshold, a quarter of it; above 0."""
+        typical = 0.25 * self.threshold
+        return max(self.barrier_exponent * (self.barrier(typical) / typical), np.finfo(float).tiny)
+
+    def stress_scale(self) -> float:
+        """T / (K sigma_c ** (a - 1))."""
+        scale: float = self.temperature / (self.stiffness * self.threshold ** (self.barrier_exponent - 1.0))
+        return scale
+
+    def margin(self) -> float:
+        """By how much |sigma| may rise before the bound of its rate fails: LOOSENESS T / slope.
+
+        For a < 1 the slope is largest close to the threshold: there the margin is at most the distance at which dE = T.
+        """
+        usual = LOOSENESS * self.temperature / self._slope()
+        if self.barrier_exponent >= 1.0:
+            return usual
+        return min(usual, float((self.temperature / self.stiffness) ** (1.0 / self.barrier_exponent)))
+
+    def lowest_temperature(self) -> float:
+        """The T whose `margin` is _FINEST times the threshold.
+
+        Limits of |sigma| are kept in single precision (`engine.bounds`), with a relative error of 2^-24. With a smaller margin
+        a limit could be rounded below the very stress that it is for, and the bound would be wrong.
+        """
+        finest = _FINEST * self.threshold
+        usual = finest * self._slope() / LOOSENESS
+        return usual if self.barrier_exponent >= 1.0 else max(usual, self.barrier(finest))
+
+    def log_first_wait(self, sites: int) -> float:
+        """Lower bound of the logarithm of the mean time, sweeps, before the first event.
+
+        No initial |sigma| is above s = 8.58 R, so no rate is above w(s), and the mean time is at least 1 / (sites w(s)).
+        """
+        distance = max(self.threshold - _LARGEST_NORMAL * self.initial_stress_std, 0.0)
+        return self.barrier(distance) / self.temperature - math.log(sites)
+
+    def mean_time(self) -> float:
+        """1 / Gamma, guessed, sweeps."""
+        scale = self.stiffness * self.threshold**self.barrier_exponent
+        return math.exp(min(_TYPICAL_BARRIER * scale / self.temperature, math.log(LONGEST)))
+
+    def single_precision_suffices(self) -> bool:
+        """For the lags of first events: none beyond 3e38? Extremal dynamics counts events."""
+        return self.temperature == 0 or super().single_precision_suffices()
+
+    def check(self, params: Any) -> None:
+        """Temperature 0 is for extremal dynamics alone; at any other one times can be counted."""
+        temperature, extremal = self.temperature, params.engine.extremal
+        given = f"model.temperature = {temperature:g}"
+        if extremal != (temperature == 0):
+            given += f", engine.dynamics = {'extremal' if extremal else 'thermal'!r}"
+            raise ValueError(f"{given}: must be temperature 0 for extremal dynamics, above 0 for thermal")
+        if extremal:
+            return
+        lowest = self.lowest_temperature()
+        if params.engine.name != "sweep" and temperature < lowest:
+            what = f"at least {lowest:.3g}, or 0 with extremal dynamics"
+            raise ValueError(f"{given}, engine.name = {params.engine.name!r}: must be {what}")
+        wait, longest = self.log_first_wait(params.lattice.size[0] * params.lattice.size[1]), math.log(LONGEST)
+        if wait > longest:
+            given += f", model.initial_stress_std = {self.initial_stress_std:g}"
+            raise ValueError(f"{given}: exp({wait:.4g}) sweeps before the first event, must be at most exp({longest:.0f})")

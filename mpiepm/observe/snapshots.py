@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.ferrero_sections import Step
-from mpiepm.core.params import AnyParameters, FerreroParameters
 from mpiepm.core.schedule import At, end_of_step
-from mpiepm.core.sections import Auto, Event, Sweep
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
 from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
 from mpiepm.observe.persistence import Persistence
@@ -97,21 +95,15 @@ def not_reached(lags: Sequence[float], durations: Sequence[float], time: str) ->
     return lines
 
 
-def unreachable(params: AnyParameters) -> list[str]:
+def unreachable(params: Parameters) -> list[str]:
     """A line for each lag of output.snapshots that no origin can reach, if the parameters say how long an origin lasts."""
     run, engine = params.run, params.engine
     if run.origin_duration is None:
         return []
-    step = 0.0
-    if isinstance(engine, Sweep | Auto):
-        step = (engine if isinstance(engine, Sweep) else Sweep()).window
-    elif isinstance(engine, Step):
-        step = engine.time_step
-    elif isinstance(engine, Event) and engine.dynamics == "extremal":
-        step = 1.0
+    step = engine.resolution
     end = run.origin_duration / run.overlap
     end = end_of_step(end, step) if step else end
-    key = "run.duration" if isinstance(params, FerreroParameters) else "run.origin_duration"
+    key = "run.duration" if run.stationary else "run.origin_duration"
     given = f"{key} = {run.origin_duration:g}" + (f", run.overlap = {run.overlap}" if run.overlap > 1 else "")
     return [
         f"output.snapshots: lag {lag:g} will not be stored: {given}, so an origin stores lags up to {end:.6g}"

@@ -21,9 +21,9 @@ from runs import SPEEDS, WINDOWS, State, displacement_correlation, pick, speeds,
 
 from mpiepm.analysis import tracers
 from mpiepm.analysis.structure_factor import collapse
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
 from mpiepm.kernels import picard
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 from mpiepm.theory import random_walk
 

@@ -7,11 +7,11 @@ import pytest
 from mpi4py import MPI
 
 from mpiepm.core.faults import RunError
-from mpiepm.core.params import Parameters, parse
 from mpiepm.engine import pending
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3)

@@ -8,9 +8,9 @@ import pytest
 from mpi4py import MPI
 
 from mpiepm.core.faults import RunError
-from mpiepm.core.params import Parameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.models.state import Events
 from mpiepm.simulation import Simulation
 

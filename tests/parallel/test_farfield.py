@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from mpiepm.core.params import parse
-from mpiepm.core.sections import Split
+from mpiepm.core.engine_sections import Split
 from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.stencil import node
 from mpiepm.kernels.eshelby import exact_kernel
+from mpiepm.models.parameters import parse
 
 pytestmark = pytest.mark.parallel(1, 2, 3)
 

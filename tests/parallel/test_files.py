@@ -12,12 +12,12 @@ import xarray
 from archives import contents
 from mpi4py import MPI
 
-from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint, checksum, crc, hdf5, parallel, rows
 from mpiepm.io.archive import Archive
 from mpiepm.io.dataset import of_array, of_slabs
 from mpiepm.io.disk import together
+from mpiepm.models.parameters import parse
 from mpiepm.observe.base import Variable
 from mpiepm.simulation import Simulation
 

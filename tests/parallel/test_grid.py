@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from mpiepm.core.params import parse
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain, max_ranks
 from mpiepm.grid.fft import Precision, Transform
 from mpiepm.kernels import eshelby, picard
+from mpiepm.models.parameters import parse
 from mpiepm.models.state import Events
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
 from mpiepm.kernels.eshelby import exact_kernel
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3)

@@ -7,9 +7,9 @@ from archives import contents
 from mpi4py import MPI
 
 from mpiepm import simulation
-from mpiepm.core.params import AnyParameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
+from mpiepm.models.parameters import Parameters, parse
 
 pytestmark = pytest.mark.parallel(2, 3, 4)
 
@@ -54,7 +54,7 @@ event_counts = true
 """
 
 
-def archive(comm: MPI.Intracomm, params: AnyParameters, folder: Path) -> Path:
+def archive(comm: MPI.Intracomm, params: Parameters, folder: Path) -> Path:
     """Run in the directory, where a run of fewer origins may be."""
     resume = folder.exists()
     comm.Barrier()

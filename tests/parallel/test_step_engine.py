@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from mpiepm.core.params import FerreroParameters, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.kernels import picard
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3, 4)
@@ -26,9 +26,9 @@ number = 200
 WARM, COLD, RANDOM = "model.temperature=0.2", "model.temperature=0.05", "model.activation=random"
 
 
-def parameters(shape: tuple[int, int], *overrides: str) -> FerreroParameters:
+def parameters(shape: tuple[int, int], *overrides: str) -> Parameters:
     params = parse(TEXT, [f"lattice.size={list(shape)}", *overrides])
-    assert isinstance(params, FerreroParameters)
+    assert isinstance(params, Parameters)
     return params
 
 

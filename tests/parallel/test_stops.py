@@ -5,8 +5,8 @@ import pytest
 from mpi4py import MPI
 
 from mpiepm.core import alive
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 pytestmark = pytest.mark.parallel(1, 2, 3)

@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
 from mpiepm.kernels import picard
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 pytestmark = [pytest.mark.statistics, pytest.mark.timeout(3600)]

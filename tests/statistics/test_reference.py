@@ -12,8 +12,8 @@ import pytest
 from mpiepm.analysis import estimators
 from mpiepm.analysis.errors import jackknife
 from mpiepm.core.jit import njit
-from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 from mpiepm.validation import measure
 

@@ -12,9 +12,10 @@ import pytest
 from archives import contents
 from processes import wait_for
 
-from mpiepm.core.params import ParameterError, load
+from mpiepm.core.faults import ParameterError
 from mpiepm.grid.domain import Domain
 from mpiepm.io import checkpoint
+from mpiepm.models.parameters import load
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

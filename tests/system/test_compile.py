@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from mpiepm import warmup
-from mpiepm.core.params import AnyParameters, parse
+from mpiepm.models.parameters import Parameters, parse
 
 Run = Callable[..., "CompletedProcess[str]"]
 EPMQ = ["model.temperature=0.1", "lattice.size=[36, 50]", "run={origins=1, equilibrate={time=1}, origin_duration=1}"]
@@ -23,7 +23,7 @@ COMPILED = """
 import sys
 from pathlib import Path
 from numba.core import event
-from mpiepm.core.params import load
+from mpiepm.models.parameters import load
 from mpiepm.engine.layout import slabs
 from mpiepm.simulation import Simulation
 with event.install_recorder("numba:compile") as recorder:
@@ -49,7 +49,7 @@ def test_runs_find_everything_compiled(mpiepm: Run, tmp_path: Path) -> None:
 
 def test_runs_of_a_kind_are_compiled_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever their seed, size and temperature."""
-    rehearsed: list[AnyParameters] = []
+    rehearsed: list[Parameters] = []
     monkeypatch.setattr(warmup, "rehearse", rehearsed.append)
     alike = [[f"run.seed={k}", f"lattice.size=[{40 + k}, 64]", f"model.temperature=0.{k}"] for k in (1, 2, 3)]
     warmup.rehearse_all(parse("", given) for given in alike)

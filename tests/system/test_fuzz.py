@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import CAP
 
-from mpiepm.core.params import FerreroParameters, ParameterError, Parameters, parse
+from mpiepm.core.faults import ParameterError
+from mpiepm.models.parameters import Parameters, parse
 
 DATA = Path(__file__).parents[1] / "data"
 VALID = tuple((DATA / "archive3" / model / "params.toml").read_text() for model in ("epmq", "ferrero"))
@@ -55,7 +56,7 @@ def parsed(text: str, overrides: list[str]) -> None:
     said = ""
     try:
         params = parse(text, overrides)
-        assert isinstance(params, Parameters | FerreroParameters)
+        assert isinstance(params, Parameters)
         assert parse(params.to_toml()) == params
     except ParameterError as error:
         said = str(error)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from processes import CAP, wait_for
 
-from mpiepm.core.params import from_values
+from mpiepm.models.parameters import from_values
 
 ROOT = Path(__file__).parents[2]
 

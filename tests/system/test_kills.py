@@ -23,10 +23,10 @@ from mpi4py import MPI
 from processes import CAP, kill
 
 from mpiepm import simulation
-from mpiepm.core.params import AnyParameters, parse
 from mpiepm.engine import auto
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
+from mpiepm.models.parameters import Parameters, parse
 
 CHAIN = 3  # kills in a row
 EPMQ = """
@@ -73,7 +73,7 @@ RUNS = {
 }  # fmt: skip
 
 
-def run(folder: Path, params: AnyParameters) -> None:
+def run(folder: Path, params: Parameters) -> None:
     """Begin or continue, as ``mpiepm run PARAMS --out FOLDER --resume`` does."""
     with rundir.occupied(folder):
         _, resume = rundir.prepare(folder, params, resume=True, overwrite=False)
@@ -105,7 +105,7 @@ class Whole:
     calls: int
 
 
-def forked(folder: Path, params: AnyParameters, fatal: int = 0, count: Path | None = None) -> int:
+def forked(folder: Path, params: Parameters, fatal: int = 0, count: Path | None = None) -> int:
     """Start the run in a copy of this process, which dies at file call number `fatal`; its process number."""
     pid = os.fork()
     if not pid:
@@ -113,7 +113,7 @@ def forked(folder: Path, params: AnyParameters, fatal: int = 0, count: Path | No
     return pid
 
 
-def _in_the_copy(folder: Path, params: AnyParameters, fatal: int, count: Path | None) -> NoReturn:
+def _in_the_copy(folder: Path, params: Parameters, fatal: int, count: Path | None) -> NoReturn:
     code = 1
     try:
         log = os.open(folder.with_suffix(".stderr"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -129,7 +129,7 @@ def _in_the_copy(folder: Path, params: AnyParameters, fatal: int, count: Path | 
         os._exit(code)
 
 
-def whole(folder: Path, params: AnyParameters) -> Whole:
+def whole(folder: Path, params: Parameters) -> Whole:
     """Run once here, which compiles everything, and once in a copy, to measure it."""
     run(folder / "first", params)
     began = time.monotonic()
@@ -141,7 +141,7 @@ def whole(folder: Path, params: AnyParameters) -> Whole:
     return Whole(expected, seconds, int((folder / "calls").read_text()))
 
 
-def kill_once(folder: Path, params: AnyParameters, undisturbed: Whole, choose: random.Random) -> bool:
+def kill_once(folder: Path, params: Parameters, undisturbed: Whole, choose: random.Random) -> bool:
     """Continue the run and kill it somewhere; was it still going on then?"""
     if choose.random() < 0.4:
         calls = undisturbed.calls
@@ -159,7 +159,7 @@ def kill_once(folder: Path, params: AnyParameters, undisturbed: Whole, choose: r
     return False
 
 
-def chain(folder: Path, params: AnyParameters, undisturbed: Whole, choose: random.Random) -> int:
+def chain(folder: Path, params: Parameters, undisturbed: Whole, choose: random.Random) -> int:
     """Kill a run up to CHAIN times, complete it and compare: the number of kills that it went through."""
     kills = 0
     for _ in range(CHAIN):

@@ -10,8 +10,8 @@ from archives import contents
 from mpiepm.analysis.verify import verify
 from mpiepm.cli import main
 from mpiepm.core.faults import SickRunError
-from mpiepm.core.params import load
 from mpiepm.io import rundir
+from mpiepm.models.parameters import load
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -7,8 +7,8 @@ from subprocess import CompletedProcess
 import h5py
 import pytest
 
-from mpiepm.core.params import load, parse
 from mpiepm.io import space
+from mpiepm.models.parameters import load, parse
 
 Run = Callable[..., "CompletedProcess[str]"]
 

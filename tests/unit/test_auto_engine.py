@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from mpiepm.core.params import Parameters, parse
 from mpiepm.engine import auto
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.layout import slabs
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 
 

@@ -14,9 +14,11 @@ from mpiepm.campaign.site import Site
 from mpiepm.campaign.speed import Machine, split_parts
 from mpiepm.cli import main
 from mpiepm.core.amounts import in_bytes
-from mpiepm.core.params import ParameterError, Parameters, from_values, load
-from mpiepm.core.sections import Maps, Split
+from mpiepm.core.engine_sections import Split
+from mpiepm.core.faults import ParameterError
+from mpiepm.core.output_sections import Maps
 from mpiepm.io import rundir
+from mpiepm.models.parameters import Parameters, from_values, load
 
 ROOT = Path(__file__).parents[2]
 FILE = """

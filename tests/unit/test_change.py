@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from mpiepm.core.faults import RunError
-from mpiepm.core.params import parse
-from mpiepm.core.sections import Epmq
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
-from mpiepm.models.epmq import law
+from mpiepm.models.epmq import Epmq
 from mpiepm.models.law import rate
+from mpiepm.models.parameters import parse
 from mpiepm.models.state import State
 from mpiepm.simulation import Simulation
 
@@ -60,7 +59,7 @@ def test_rates_are_those_of_the_new_stress_at_once(engine: str) -> None:
             fired[k] += np.count_nonzero(run.state.plastic_strain != strain)
         sites += run.domain.sites
     for k, stress in enumerate((0.0, 0.9, 0.0)):
-        share = -math.expm1(-0.5 * rate(law(Epmq(temperature=0.1)), stress))
+        share = -math.expm1(-0.5 * rate(Epmq(temperature=0.1).law(), stress))
         assert abs(fired[k] - share * sites) < 4.0 * math.sqrt(share * sites) + 1.0
 
 

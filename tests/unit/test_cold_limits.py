@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mpiepm.core import cold
-from mpiepm.core.params import ParameterError, Parameters, parse
+from mpiepm.core.faults import ParameterError
 from mpiepm.engine import pending
 from mpiepm.engine.bounds import TILE
 from mpiepm.engine.event import EventEngine
@@ -14,6 +13,7 @@ from mpiepm.engine.single import BATCH
 from mpiepm.engine.split import SplitEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.io import space
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.observe.persistence import Persistence, _as_type
 from mpiepm.simulation import Simulation
 
@@ -130,9 +130,9 @@ def test_what_is_too_cold_is_refused(overrides: list[str], temperature: float, m
 def test_lowest_temperature_is_that_of_the_finest_margin() -> None:
     for exponent in (0.6, 1.0, 1.5, 3.0):
         model = parameters((16, 16), 0.5, f"model.barrier_exponent={exponent}", "model.threshold=1.3").model
-        coldest = model.model_copy(update={"temperature": cold.lowest_temperature(model)})
-        assert cold.margin(coldest) == pytest.approx(1.3 * 2.0**-20)
-        assert np.float32(1.3) + np.float32(cold.margin(coldest)) > np.float32(1.3)
+        coldest = model.model_copy(update={"temperature": model.lowest_temperature()})
+        assert coldest.margin() == pytest.approx(1.3 * 2.0**-20)
+        assert np.float32(1.3) + np.float32(coldest.margin()) > np.float32(1.3)
 
 
 @pytest.mark.parametrize(("temperature", "kind"), [(0.0, "f4"), (0.0025, "f4"), (0.0024, "f8")])

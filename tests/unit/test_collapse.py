@@ -8,7 +8,7 @@ from scipy.stats import chi2
 
 from mpiepm.analysis.collapse import Points, collapse
 from mpiepm.analysis.scaling import widest_collapse
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 A, INVERSE_NU = 1.6, 1.0
 

@@ -7,13 +7,12 @@ import pytest
 from scipy.stats import ks_2samp
 
 from mpiepm.core import vectorised
-from mpiepm.core.params import parse
 from mpiepm.engine import pending
 from mpiepm.engine.event import EventEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.kernels.eshelby import exact_kernel
-from mpiepm.models.epmq import law
 from mpiepm.models.law import rate
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 
@@ -75,7 +74,7 @@ def test_no_rate_is_ever_above_its_bound(overrides: list[str]) -> None:
         for _ in engine.advance(s.state, float(stop)):
             pass
         for stress, bound in zip(s.state.stress.ravel(), engine._clocks.bound.ravel(), strict=True):
-            assert rate(law(p), stress) <= bound
+            assert rate(p.law(), stress) <= bound
         totals = engine._clocks.bound.sum(axis=1, dtype=float)
         assert np.allclose(engine._clocks.total, totals, rtol=1e-12)
         deepest = min(deepest, engine._clocks.bound.min())

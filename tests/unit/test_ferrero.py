@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from mpiepm.core import alive
-from mpiepm.core.params import FerreroParameters, parse
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.kernels import picard
 from mpiepm.models import ferrero
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import Simulation
 
 
-def parameters(*overrides: str) -> FerreroParameters:
+def parameters(*overrides: str) -> Parameters:
     text = "[model]\nname = 'ferrero'\n[lattice]\nsize = [64, 64]\n[run]\nequilibrate = { time = 1 }\nduration = 10"
     params = parse(text, overrides)
-    assert isinstance(params, FerreroParameters)
+    assert isinstance(params, Parameters)
     return params
 
 
-def series(params: FerreroParameters) -> dict[str, np.ndarray]:
+def series(params: Parameters) -> dict[str, np.ndarray]:
     """All series of a run, after equilibration."""
     simulation = Simulation(Domain(params.lattice.size), params)
     records: dict[str, list[float]] = {}
@@ -31,9 +31,9 @@ def series(params: FerreroParameters) -> dict[str, np.ndarray]:
     return {name.removeprefix("series/"): np.array(v)[run] for name, v in records.items() if name.startswith("series/")}
 
 
-def switched(params: FerreroParameters, stress: np.ndarray, active: np.ndarray, steps: int) -> np.ndarray:
+def switched(params: Parameters, stress: np.ndarray, active: np.ndarray, steps: int) -> np.ndarray:
     """The signs after one step each, from always the same state: int8 (steps, Lx, Ly)."""
-    rules = ferrero.rules(params.model, params.engine.time_step)
+    rules = params.model.rules(params.engine.resolution)
     words = np.zeros((stress.shape[1] + 7) // 8, np.uint64)
     row, column, sign = np.empty(stress.size, np.int64), np.empty(stress.size, np.int64), np.empty(stress.size)
     out = np.empty((steps, *stress.shape), np.int8)
@@ -67,7 +67,7 @@ def test_every_site_is_activated_with_its_own_probability(temperature: float, co
 
 
 def test_activation_does_not_depend_on_how_it_is_drawn() -> None:
-    rules = ferrero.rules(parameters("model.temperature=0.1").model, 0.1)
+    rules = parameters("model.temperature=0.1").model.rules(0.1)
     assert 0.0 < rules.limit < 1.0
     assert ferrero.activation(rules.limit, rules) == pytest.approx(rules.bound)
     assert ferrero.activation(0.0, rules) == pytest.approx(0.1 * math.exp(-5.0))

@@ -5,12 +5,12 @@ import pytest
 
 from mpiepm import guard
 from mpiepm.core.faults import SickRunError
-from mpiepm.core.params import parse
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
 from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
 from mpiepm.kernels.eshelby import exact_kernels
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 
 
@@ -29,12 +29,12 @@ def test_numbers_behind_the_bound_of_the_stress(kernel: str) -> None:
     s = float(np.square(kernels).sum(axis=(1, 2)).mean()) - 1.0
     assert 0.2 < s < 0.265
     average = 1.0 + ((1.0 + s) * 3.0 + 4.0 * s) / (1.0 - 2.0 * s)
-    assert average < 3.7 * 3.0 < guard.largest_mean_square(parse("", ["model.temperature=0.1"])) / 8.0
+    assert average < 3.7 * 3.0 < parse("", ["model.temperature=0.1"]).model.largest_mean_square() / 8.0
 
 
 def test_mean_square_far_below_the_bound() -> None:
     run = simulation()
-    assert float(np.square(run.state.stress).mean()) < 0.02 * guard.largest_mean_square(run.params)
+    assert float(np.square(run.state.stress).mean()) < 0.02 * run.params.model.largest_mean_square()
     guard.check(run)
 
 

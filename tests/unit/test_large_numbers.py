@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from mpiepm.core.params import parse
 from mpiepm.engine import interpolation, strips
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.layout import fewest_ranks, slabs
@@ -13,6 +12,7 @@ from mpiepm.engine.split import SplitEngine, unit_of_squares
 from mpiepm.grid.domain import even_partition
 from mpiepm.grid.rng import philox
 from mpiepm.models import ferrero
+from mpiepm.models.parameters import parse
 from mpiepm.observe import event_counts
 from mpiepm.observe.clusters import mean_size
 from mpiepm.simulation import Simulation

@@ -6,7 +6,7 @@ import pwd
 import pytest
 
 from mpiepm import launch
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError
 
 STEP = {"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"}
 

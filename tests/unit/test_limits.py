@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.limits import Limits, duration, end_of_job
-from mpiepm.core.params import ParameterError
 
 
 @pytest.mark.parametrize(

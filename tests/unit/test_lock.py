@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from processes import CAP, slowness, wait_for
 
-from mpiepm.core.faults import RunError
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError, RunError
 from mpiepm.io import lock
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from mpiepm.campaign import local
 from mpiepm.campaign.resources import Resources
-from mpiepm.core.params import ParameterError, parse
+from mpiepm.core.faults import ParameterError
 from mpiepm.grid.domain import ALONE
 from mpiepm.grid.memory import Limit, Node, available, of_a_process, of_the_node
 from mpiepm.io.memory import check, forecast, least
+from mpiepm.models.parameters import parse
 
 GB = 10**9
 ENOUGH = Limit(2**63 - 1, "no limit")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mpiepm.core.params import parse
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
 from mpiepm.theory import noninteracting
 

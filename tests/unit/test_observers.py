@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import slabs
+from mpiepm.models.parameters import parse
 from mpiepm.models.state import Events, State
 from mpiepm.observe.base import Observer, Record
 from mpiepm.observe.bins import LogBins

@@ -8,9 +8,9 @@ import pytest
 
 from mpiepm import progress, status
 from mpiepm.analysis.describe import describe
-from mpiepm.core.params import parse
 from mpiepm.engine.layout import advised_ranks, slabs
 from mpiepm.io import lock, rundir
+from mpiepm.models.parameters import parse
 from mpiepm.progress import Progress
 from mpiepm.simulation import Simulation
 from mpiepm.status import Status

@@ -11,10 +11,11 @@ import pytest
 
 from mpiepm.analysis.read import read
 from mpiepm.analysis.verify import verify
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir, unfinished
+from mpiepm.models.parameters import Parameters, parse
 from mpiepm.simulation import run
 
 PARAMS = """
@@ -34,7 +35,7 @@ snapshot_origins = 5
 """
 
 
-def of_run(overlap: int, minutes: float = 1e-9) -> AnyParameters:
+def of_run(overlap: int, minutes: float = 1e-9) -> Parameters:
     return parse(PARAMS.replace("OVERLAP", str(overlap)).replace("MINUTES", str(minutes)))
 
 

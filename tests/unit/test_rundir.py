@@ -7,8 +7,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from mpiepm.core.params import ParameterError, parse
+from mpiepm.core.faults import ParameterError
 from mpiepm.io import rundir
+from mpiepm.models.parameters import parse
 
 PARAMS = parse("[model]\ntemperature = 0.1")
 

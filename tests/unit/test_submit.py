@@ -13,8 +13,7 @@ from processes import slowness
 from test_campaign_files import FILE
 
 from mpiepm.campaign import command, failures, queue
-from mpiepm.core.faults import RunError
-from mpiepm.core.params import ParameterError
+from mpiepm.core.faults import ParameterError, RunError
 from mpiepm.io import lock
 
 SQUEUE = "cat jobs"

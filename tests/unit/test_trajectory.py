@@ -5,8 +5,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from mpiepm.core.params import FerreroParameters, Parameters, parse
 from mpiepm.core.trajectory import Change, Reached, differences, is_longer, refusals
+from mpiepm.models.epmq import Epmq
+from mpiepm.models.ferrero import Ferrero
+from mpiepm.models.parameters import parameters_of, parse
 
 EPMQ = "model.temperature = 0.1\n"
 FERRERO = "model = { name = 'ferrero', temperature = 0.1 }\nrun = { duration = 9.0, equilibrate = { time = 1.0 } }\n"
@@ -29,8 +31,8 @@ def test_everything_but_these_keys_identifies_a_trajectory() -> None:
     always = {f"output.{key}": Change.ALWAYS for key in ("checkpoint_minutes", "keep_state", "snapshots")}
     shared = always | {f"output.{key}": Change.EQUILIBRATING for key in OUTPUT}
     maps = ("avalanches", "clusters", "first_event_maps", "four_point")
-    assert changeable(FerreroParameters) == shared | {"run.duration": Change.LENGTH}
-    assert changeable(Parameters) == {
+    assert changeable(parameters_of(Ferrero)) == shared | {"run.duration": Change.LENGTH}
+    assert changeable(parameters_of(Epmq)) == {
         **shared, "run.origins": Change.LENGTH, "output.snapshot_origins": Change.ALWAYS,
         **{f"output.{key}": Change.EQUILIBRATING for key in maps},
     }  # fmt: skip

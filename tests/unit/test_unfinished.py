@@ -15,10 +15,11 @@ from mpiepm.analysis.read import field, read, tracer_positions
 from mpiepm.analysis.results import analyse
 from mpiepm.analysis.scaling_table import summary as sizes
 from mpiepm.analysis.table import summary
+from mpiepm.core.faults import ParameterError
 from mpiepm.core.limits import Limits
-from mpiepm.core.params import AnyParameters, ParameterError, parse
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
+from mpiepm.models.parameters import Parameters, parse
 
 EPMQ = """
 lattice.size = [8, 12]
@@ -57,7 +58,7 @@ class Until(Limits):
         return "enough" if self._holds() else ""
 
 
-def go_on(folder: Path, params: AnyParameters, holds: Callable[[simulation.Simulation], bool]) -> simulation.Simulation:
+def go_on(folder: Path, params: Parameters, holds: Callable[[simulation.Simulation], bool]) -> simulation.Simulation:
     """Begin or resume a run and let it end with a checkpoint when that holds; the simulation as it was then."""
     seen: list[simulation.Simulation] = []
 

@@ -14,8 +14,7 @@ from mpiepm.analysis.ensembles import group
 from mpiepm.analysis.origins import OriginsPoint
 from mpiepm.analysis.read import Run, read, tracer_positions
 from mpiepm.analysis.stationary import StationaryPoint
-from mpiepm.core.params import parse
-from mpiepm.core.units import units
+from mpiepm.models.parameters import parse
 
 DATA = Path(__file__).parent.parent / "data" / "archive3"
 SCALES = {"sweep": 2.0, "tau": 2.0, "sigma_c": 3.0, "sigma_Y": 3.0, "mu": 3.0, "site": 1.0, "event": 1.0, "1": 1.0}
@@ -72,7 +71,7 @@ def test_units_of_a_stationary_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_extremal_dynamics_counts_events() -> None:
     params = parse("model.temperature = 0", ["engine={name='event', dynamics='extremal'}"])
-    assert units(params).time == "events"
+    assert params.units.time == "events"
     run = read(DATA / "epmq")
     extremal = replace(run, params=params.model_dump(mode="json", exclude_none=True))
     point = OriginsPoint(group([extremal])[0])

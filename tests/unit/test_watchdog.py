@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mpiepm.core import alive
-from mpiepm.core.params import parse
 from mpiepm.grid.communicator import WAITING
 from mpiepm.grid.domain import ALONE, Domain
+from mpiepm.models.parameters import parse
 from mpiepm.watchdog import _LINE, LIMIT, _Watchdog
 
 
