@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.engine_sections import Auto, Event, Split
+from mpiepm.core.engine_sections import Auto, Event, Split, Sweep
 from mpiepm.grid.domain import Domain, even_partition, max_ranks
 from mpiepm.models.parameters import Parameters
 
@@ -36,7 +36,7 @@ def fewest_ranks(params: Parameters) -> int:
     (lx, ly), fields = params.lattice.size, 3  # at once, at most: see `redistribution` and `step`
     if isinstance(params.engine, Split | Auto):
         fields = 2
-    elif isinstance(params, Parameters) and (isinstance(params.engine, Event) or not params.model.elasticity):
+    elif isinstance(params.engine, Event) or (isinstance(params.engine, Sweep) and not params.model.elasticity):
         fields = 1 if params.output.four_point else 0
     rows = (2**31 - 1) // max(fields * (ly // 2 + 1), 1)
     return -(-lx // rows)
