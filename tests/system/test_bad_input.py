@@ -146,7 +146,7 @@ PARAMETERS = {  # what is wrong: (text, overrides, what is said)
     "no such run": (RANDOM, ["model.activity_from=absent"],
                     "model.activity_from = 'absent': absent: no such file"),
     "run without activity": (RANDOM, ["model.activity_from=epmq"],
-                             "model.activity_from = 'epmq': must be a run of model 'ferrero'"),
+                             "model.activity_from = 'epmq': must be a run that has recorded series/activity"),
     "name with a zero": (RANDOM, ['model.activity_from="a\\u0000b"'],
                          "model.activity_from = 'a\\x00b'"),
 }  # fmt: skip
@@ -197,7 +197,7 @@ COMMANDS = {  # arguments: what is said
     "analyse epmq --save epmq/archive.h5": "--save epmq/archive.h5: is one of the archives to be read",
     "analyse epmq --save folder.csv": "--save folder.csv: cannot be written: Is a directory",
     "figure overview empty": "empty/archive.h5: no such file; has the run finished?",
-    "figure overview ferrero": "ferrero: is a run of model 'ferrero', which has no origins",
+    "figure overview ferrero": "ferrero: is a stationary run; this is for runs with origins",
     "figure overview epmq --out picture.xyz": "--out picture.xyz: must end in .png, .pdf, .svg",
     "figure overview epmq --out absent/a.png": "--out absent/a.png: cannot be written: No such file or directory",
     "figure overwiev epmq": "invalid choice: 'overwiev'; did you mean overview? See mpiepm figure --help",
