@@ -3,7 +3,7 @@
     python benchmarks/guards.py [--length 256] [--seconds 20]
     mpirun -n 2 python benchmarks/guards.py --length 1024
 
-Looks: time in `guard.check` over time in steps, as `simulation.run` takes them, from the start of a run, where they are
+Looks: time in `guard.check` over time in steps, as `loop.run` takes them, from the start of a run, where they are
 short. Signs of life: one call for each batch of events.
 Thread: time that it has used, by its own clock.
 """
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from mpiepm import guard, watchdog
-from mpiepm.core import alive
-from mpiepm.core.limits import Limits
+from mpiepm.core import heartbeat
 from mpiepm.engine.layout import slabs
 from mpiepm.models.parameters import parse
-from mpiepm.pulse import Pulse
+from mpiepm.runtime import guard, watchdog
+from mpiepm.runtime.limits import Limits
+from mpiepm.runtime.wall_clock import WallClock
 from mpiepm.simulation import Simulation
 
 COMM = MPI.COMM_WORLD
@@ -41,25 +41,25 @@ def share(case: str, length: int, seconds: float) -> tuple[float, int, float]:
     simulation.rehearse()
     simulation = Simulation(slabs(params), params)
     guard.check(simulation)
-    pulse, steps, looks, number, signs = Pulse(simulation.domain, Limits()), 0.0, 0.0, 0, alive.signs.count
+    clock, steps, looks, number, beats = WallClock(simulation.domain, Limits()), 0.0, 0.0, 0, heartbeat.own.count
     while COMM.bcast(steps < seconds):
-        clock = time.perf_counter()
-        pulse.begin()
-        simulation.step(math.inf, lambda name, value: None, pulse.over)
-        steps += time.perf_counter() - clock
-        pulse.agree()
-        if pulse.look:
-            clock = time.perf_counter()
+        start = time.perf_counter()
+        clock.begin()
+        simulation.step(math.inf, lambda name, value: None, clock.over)
+        steps += time.perf_counter() - start
+        clock.agree()
+        if clock.look:
+            start = time.perf_counter()
             guard.check(simulation)
-            pulse.looked()
-            looks += time.perf_counter() - clock
+            clock.looked()
+            looks += time.perf_counter() - start
             number += 1
-    signs = alive.signs.count - signs
+    beats = heartbeat.own.count - beats
     began = time.perf_counter()
     for _ in range(100_000):
-        alive.got_to(0.0, 0)
-    sign = (time.perf_counter() - began) / 100_000
-    return COMM.allreduce(looks / steps, MPI.MAX), number, COMM.allreduce(sign * signs / steps, MPI.MAX)
+        heartbeat.reached(0.0, 0)
+    beat = (time.perf_counter() - began) / 100_000
+    return COMM.allreduce(looks / steps, MPI.MAX), number, COMM.allreduce(beat * beats / steps, MPI.MAX)
 
 
 def waking(length: int) -> float:
@@ -82,9 +82,9 @@ def main() -> None:
     if COMM.rank == 0:
         print(f"L = {a.length}, {COMM.size} ranks", flush=True)
     for case in CASES:
-        looks, number, signs = share(case, a.length, a.seconds)
+        looks, number, beats = share(case, a.length, a.seconds)
         if COMM.rank == 0:
-            print(f"{case:8s} looks {100 * looks:.3f} % ({number}), signs of life {100 * signs:.4f} %", flush=True)
+            print(f"{case:8s} looks {100 * looks:.3f} % ({number}), heartbeat {100 * beats:.4f} %", flush=True)
     seconds = waking(a.length)
     if COMM.rank == 0:
         print(f"thread   {100 * seconds / 10:.5f} % (wakes up every 10 s)")

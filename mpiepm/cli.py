@@ -13,10 +13,10 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mpiepm import launch
 from mpiepm.arguments import parser
 from mpiepm.core.exits import BAD_INPUT, FAILED, FINISHED
 from mpiepm.core.faults import ParameterError, RunError
+from mpiepm.runtime import launch
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mpiepm import watchdog
 from mpiepm.core.exits import FINISHED, UNFINISHED
 from mpiepm.core.faults import ParameterError, RunError
-from mpiepm.core.limits import Limits, duration, end_of_job
 from mpiepm.engine.layout import fewest_ranks, most_ranks, slabs
 from mpiepm.grid.memory import Node, available
 from mpiepm.grid.root import on_root
 from mpiepm.io import memory, rundir, space
 from mpiepm.models.parameters import Parameters, load, parse
 from mpiepm.observe.snapshots import unreachable
+from mpiepm.runtime import watchdog
+from mpiepm.runtime.limits import Limits, duration, end_of_job
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -63,12 +63,12 @@ def run(arguments: argparse.Namespace, comm: "MPI.Intracomm", began: float) -> i
 
 
 def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> bool:
-    """Begin or resume a run in its directory, which is prepared and held: is it finished? Collective; see `simulation.run`."""
+    """Begin or resume a run in its directory, which is prepared and held: is it finished? Collective; see `loop.run`."""
     from numba.core.event import install_listener
 
-    from mpiepm import simulation
-    from mpiepm.core import compiling
-    from mpiepm.progress import Progress
+    from mpiepm import loop
+    from mpiepm.runtime import compiling
+    from mpiepm.runtime.progress import Progress
     from mpiepm.warmup import compile_in_turn
 
     params = parse(job.text)
@@ -79,7 +79,7 @@ def perform(job: Job, comm: "MPI.Intracomm", limits: Limits, *, quiet: bool) -> 
             compile_in_turn(comm, params)
         domain = slabs(params, comm)
         with watchdog.watching(domain, job.folder, job.patience):
-            return simulation.run(domain, params, job.folder, resume=job.resume, progress=progress, limits=limits)
+            return loop.run(domain, params, job.folder, resume=job.resume, progress=progress, limits=limits)
 
 
 def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack) -> Job:

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from mpiepm import simulation
+from mpiepm import loop
 from mpiepm.cli import main
 
 
@@ -34,7 +34,7 @@ lags = { first = 2 }
 checkpoint_minutes = 1e-9
 """)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation.rundir, "tidy", lambda folder: None)
+        patch.setattr(loop.rundir, "tidy", lambda folder: None)
         with pytest.raises(SystemExit):
             main(["run", str(parameters), "--out", str(folder), "--quiet"])
     (folder / "archive.h5").unlink()

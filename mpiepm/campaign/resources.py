@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from mpiepm.campaign.values import OMIT
 from mpiepm.campaign.values import resolve as resolve_value
 from mpiepm.core.faults import ParameterError
-from mpiepm.core.limits import duration
 from mpiepm.core.sections import LARGEST, Section
 from mpiepm.core.wording import shown
+from mpiepm.runtime.limits import duration
 
 Amount = Any  # looked at when it is resolved
 

@@ -163,11 +163,12 @@ def _perform(folder: Path, text: str, ranks: int) -> tuple[int, str]:
 
 
 def _alone(folder: Path, text: str) -> tuple[int, str, str]:
-    from mpiepm import start, watchdog
-    from mpiepm.core.limits import Limits
+    from mpiepm import start
     from mpiepm.grid.domain import ALONE
     from mpiepm.grid.memory import available
     from mpiepm.io import memory
+    from mpiepm.runtime import watchdog
+    from mpiepm.runtime.limits import Limits
 
     limits = Limits()
     memory.check(parse(text), available(ALONE))

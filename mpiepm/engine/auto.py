@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.engine_sections import Event, Split, Sweep
 from mpiepm.engine.base import Engine
 from mpiepm.engine.event import EventEngine
@@ -127,8 +127,8 @@ class AutoEngine:
         passed = 0.0
         with closing(engine.advance(state, engine.boundary(state.time + _FOREVER))) as batches:
             for _ in batches:
-                alive.got_on()
-                passed = self.domain.comm.bcast(time.perf_counter() - began)
+                heartbeat.beat()
+                passed = self.domain.broadcast(time.perf_counter() - began)
                 if passed >= seconds:
                     break
         return passed

@@ -73,7 +73,7 @@ class FarField:
         offsets = np.arange(-radius, radius + 1)
         rows, first = offsets % self.domain.shape[0], self.domain.first_row
         here = np.flatnonzero((rows >= first) & (rows < first + len(field)))
-        parts = self.domain.comm.allgather((here, field[rows[here] - first][:, offsets % self.domain.shape[1]]))
+        parts = self.domain.collect((here, field[rows[here] - first][:, offsets % self.domain.shape[1]]))
         box = np.empty((len(offsets), len(offsets)))
         for where, part in parts:
             box[where] = part

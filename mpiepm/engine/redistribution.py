@@ -109,7 +109,7 @@ class Redistribution:
         spectra[1:] *= 2.0
         spectra /= lx * ly  # the transform pair is unnormalised
         self._multipliers = spectra.astype(transform.real)
-        largest = int(domain.comm.allreduce(int(np.prod(domain.local_shape)), max)) * transform.real.itemsize
+        largest = max(domain.collect(int(np.prod(domain.local_shape)))) * transform.real.itemsize
         self._at_once = len(spectra) if len(spectra) * largest <= _STACK_BYTES else _FIELDS_AT_ONCE
         self._spectrum = transform.empty_spectrum()
         self._reserve(1024)

@@ -7,7 +7,6 @@ import numpy as np
 
 from mpiepm.engine import pending, realspace
 from mpiepm.engine.written import Written
-from mpiepm.grid.collective import exchange
 from mpiepm.grid.domain import Domain
 from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
@@ -26,7 +25,7 @@ class SingleEvents(ABC):
         self._elastic = model.elasticity
         self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
         self._pending = pending.empty(self._tables, domain.local_shape[0], domain.size)
-        self._exchange = exchange(domain.comm)
+        self._exchange = domain.exchange()
         self._batch = int(max(1, min(BATCH, _BATCH_SITES / domain.sites)))
         self._messages = np.empty((domain.size, 5))  # of one event: time or priority, row, column, drop, angle
         self._events = np.empty((BATCH, 5))          # of the lattice: time since the origin, row, column, drop, angle

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.engine_sections import Split
 from mpiepm.engine import bounds, strips, thinning
 from mpiepm.engine.farfield import FarField
@@ -120,7 +120,7 @@ class SplitEngine:
                 found = self._run(state, until)
                 happened, violated = self.domain.sum_counts(np.array([len(found), len(self._violation)]))
                 if violated:
-                    where = next(site for site in self.domain.comm.allgather(self._violation) if site)
+                    where = next(site for site in self.domain.collect(self._violation) if site)
                     raise thinning.violation(where, min(self._since + self._end, until))
                 state.events += int(happened)
                 state.time = min(self._since + self._end, until)
@@ -150,7 +150,7 @@ class SplitEngine:
                 self._violation, found = self._buffer[-1, 1:].tolist(), 0
             if found >= 0:
                 break
-            alive.got_on()
+            heartbeat.beat()
             full = self._buffer
             self._buffer = np.zeros((2 * len(full) - 1, 5))
             self._buffer[: len(full) - 1] = full[:-1]

@@ -5,7 +5,7 @@ from typing import Any
 
 from mpi4py import MPI
 
-from mpiepm.core.alive import signs
+from mpiepm.core import heartbeat
 
 WAITING = (
     "Barrier", "Allgather", "Allgatherv", "Allreduce", "Alltoall", "Alltoallv", "Bcast", "Gather", "Gatherv", "Recv", "Reduce",
@@ -15,18 +15,18 @@ WAITING = (
 
 
 class Communicator(MPI.Intracomm):
-    """The same communicator as the one it is made from; the calls in `WAITING` set `alive.signs.waiting` meanwhile."""
+    """The same communicator as the one it is made from; the calls in `WAITING` set `heartbeat.own.waiting` meanwhile."""
 
 
 def _marked(name: str) -> Callable[..., Any]:
     call = getattr(MPI.Intracomm, name)
 
     def marked(self: Communicator, *arguments: Any, **named: Any) -> Any:
-        signs.waiting = True
+        heartbeat.own.waiting = True
         try:
             return call(self, *arguments, **named)
         finally:
-            signs.waiting = False
+            heartbeat.own.waiting = False
 
     marked.__doc__ = f"`MPI.Intracomm.{name}`."
     return marked
@@ -34,3 +34,8 @@ def _marked(name: str) -> Callable[..., Any]:
 
 for _name in WAITING:
     setattr(Communicator, _name, _marked(_name))
+
+
+def library() -> str:
+    """Name and version of the MPI library."""
+    return MPI.Get_library_version().splitlines()[0].split(",")[0].strip("\0 ")

@@ -1,13 +1,16 @@
 """The lattice cut into slabs of whole rows, one slab a rank, and the sums that do not depend on the cut."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
 from mpiepm.core.jit import njit
+from mpiepm.grid.collective import Exchange, exchange
 from mpiepm.grid.communicator import Communicator
+from mpiepm.grid.root import on_root, root_at_work
 
 _Value = TypeVar("_Value")
 
@@ -55,8 +58,8 @@ class Domain:
     def __init__(
         self, shape: tuple[int, int], comm: MPI.Intracomm | None = None, boundaries: Sequence[int] | None = None
     ) -> None:
-        self.comm = Communicator(MPI.COMM_WORLD if comm is None else comm)
-        self.rank, self.size = self.comm.rank, self.comm.size
+        self._comm = Communicator(MPI.COMM_WORLD if comm is None else comm)
+        self.rank, self.size = self._comm.rank, self._comm.size
         self.shape = shape
         largest = max_ranks(shape)
         if self.size > largest:
@@ -91,7 +94,7 @@ class Domain:
     def stacked(self, rows: int) -> np.ndarray:
         """Boundaries (P + 1,) of what the ranks hold one after the other, `rows` of it on this one. Collective."""
         counts = np.empty(self.size, np.int64)
-        self.comm.Allgather(np.array([rows], np.int64), counts)
+        self._comm.Allgather(np.array([rows], np.int64), counts)
         return np.concatenate([[0], np.cumsum(counts)])
 
     def sharers(self, items: int, item: np.ndarray) -> np.ndarray:
@@ -109,10 +112,10 @@ class Domain:
         order = np.argsort(destination, kind="stable")
         counts = np.bincount(destination, minlength=self.size).astype(np.int64)
         incoming = np.empty(self.size, np.int64)
-        self.comm.Alltoall(counts, incoming)
+        self._comm.Alltoall(counts, incoming)
         width = rows.shape[1]
         received = np.empty((int(incoming.sum()), width))
-        self.comm.Alltoallv(
+        self._comm.Alltoallv(
             [np.ascontiguousarray(rows[order]), counts * width, MPI.DOUBLE], [received, incoming * width, MPI.DOUBLE]
         )
         return received
@@ -124,7 +127,7 @@ class Domain:
         """
         everything = np.empty(self.shape[0])
         counts = np.diff(self.boundaries)
-        self.comm.Allgatherv(
+        self._comm.Allgatherv(
             np.ascontiguousarray(row_values, dtype=np.float64), [everything, counts, self.boundaries[:-1], MPI.DOUBLE]
         )
         total = 0.0
@@ -142,7 +145,7 @@ class Domain:
         """Sum over ranks of integer counts (exact, so the order is free): int64, same shape. Collective."""
         total = np.array(counts, dtype=np.int64)
         if self.size > 1:
-            self.comm.Allreduce(MPI.IN_PLACE, total, op=MPI.SUM)
+            self._comm.Allreduce(MPI.IN_PLACE, total, op=MPI.SUM)
         return total
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
@@ -151,7 +154,7 @@ class Domain:
             return rows
         boundaries, width = self.stacked(len(rows)), rows.shape[1]
         everything = np.empty((int(boundaries[-1]), width))
-        self.comm.Allgatherv(np.ascontiguousarray(rows), [everything, np.diff(boundaries) * width, MPI.DOUBLE])
+        self._comm.Allgatherv(np.ascontiguousarray(rows), [everything, np.diff(boundaries) * width, MPI.DOUBLE])
         return everything
 
     def fold(self, value: _Value, join: Callable[[_Value, _Value], _Value]) -> _Value:
@@ -159,14 +162,56 @@ class Domain:
 
         `join` must be associative, need not be commutative. A rank receives at most log2 P values, and the result.
         """
-        return value if self.size == 1 else self.comm.allreduce(value, join)
+        return value if self.size == 1 else self._comm.allreduce(value, join)
+
+    def collect(self, value: _Value) -> list[_Value]:
+        """Values of all ranks, in their order, on every rank. Collective. They are pickled: for what is small and seldom."""
+        values: list[_Value] = self._comm.allgather(value)
+        return values
+
+    def broadcast(self, value: _Value) -> _Value:
+        """The value of rank 0, on every rank. Collective; pickled, as in `collect`."""
+        result: _Value = self._comm.bcast(value)
+        return result
+
+    def barrier(self) -> None:
+        """Return when all ranks have come here. Collective."""
+        self._comm.Barrier()
+
+    def on_root(self, work: Callable[[], _Value]) -> _Value:
+        """See `grid.root.on_root`. Collective."""
+        return on_root(self._comm, work)
+
+    def root_at_work(self) -> AbstractContextManager[None]:
+        """See `grid.root.root_at_work`. Collective."""
+        return root_at_work(self._comm)
+
+    def xor(self, values: np.ndarray) -> None:
+        """Replace integers of any shape by their exclusive or over all ranks. Collective."""
+        self._comm.Allreduce(MPI.IN_PLACE, values, op=MPI.BXOR)
+
+    def send_to_root(self, rows: np.ndarray) -> None:
+        """Send an array to rank 0, which is to call `receive`."""
+        self._comm.Send([rows, MPI.BYTE], dest=0)
+
+    def receive(self, rows: np.ndarray, rank: int) -> None:
+        """Fill an array with what the rank sends by `send_to_root`."""
+        self._comm.Recv([rows, MPI.BYTE], source=rank)
+
+    def mpio(self) -> dict[str, Any]:
+        """Arguments of `h5py.File` with which all ranks open one file together."""
+        return {"driver": "mpio", "comm": self._comm}
+
+    def exchange(self) -> Exchange:
+        """For compiled code, see `grid.collective`; it must not outlive this domain."""
+        return exchange(self._comm)
 
     def minimum(self, value: float) -> float:
         """Smallest `value` of all ranks. Collective."""
         if self.size == 1:
             return value
         result = np.array([value], dtype=np.float64)
-        self.comm.Allreduce(MPI.IN_PLACE, result, op=MPI.MIN)
+        self._comm.Allreduce(MPI.IN_PLACE, result, op=MPI.MIN)
         return float(result[0])
 
     def swap_with_neighbours(self, up: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,11 +224,11 @@ class Domain:
         above, below = (self.rank - 1) % self.size, (self.rank + 1) % self.size
         counts = np.array([len(up), len(down)])
         from_above, from_below = np.empty(1, np.int64), np.empty(1, np.int64)
-        self.comm.Sendrecv(counts[:1], above, 0, from_below, below, 0)
-        self.comm.Sendrecv(counts[1:], below, 1, from_above, above, 1)
+        self._comm.Sendrecv(counts[:1], above, 0, from_below, below, 0)
+        self._comm.Sendrecv(counts[1:], below, 1, from_above, above, 1)
         results = [np.empty((int(n[0]), up.shape[1])) for n in (from_above, from_below)]
-        self.comm.Sendrecv(np.ascontiguousarray(up), above, 2, results[1], below, 2)
-        self.comm.Sendrecv(np.ascontiguousarray(down), below, 3, results[0], above, 3)
+        self._comm.Sendrecv(np.ascontiguousarray(up), above, 2, results[1], below, 2)
+        self._comm.Sendrecv(np.ascontiguousarray(down), below, 3, results[0], above, 3)
         return results[0], results[1]
 
 

@@ -226,7 +226,7 @@ class Transform:
 
     def _exchange(self, fields: int) -> _Exchange:
         if fields not in self._exchanges:
-            self._exchanges[fields] = _Exchange(self.domain.comm, self._rows, self._columns, fields, self.complex)
+            self._exchanges[fields] = _Exchange(self.domain._comm, self._rows, self._columns, fields, self.complex)
         return self._exchanges[fields]
 
     def _stacked(self, field: np.ndarray, spectrum: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Exchange]:
@@ -239,7 +239,7 @@ class Transform:
         The half spectrum stands for the whole one: a column counts twice unless it is its own mirror image. Each rank adds its
         columns to the sum of the ranks before it: in global order, so the result has the same bits on any number of ranks.
         """
-        comm, rank, last = self.domain.comm, self.domain.rank, self.domain.size - 1
+        comm, rank, last = self.domain._comm, self.domain.rank, self.domain.size - 1
         total = np.zeros(column_values.shape[:-1])
         if rank > 0:
             comm.Recv(total, rank - 1)

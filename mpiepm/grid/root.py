@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from mpi4py import MPI
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.faults import ParameterError, RunError
 
 _Result = TypeVar("_Result")
@@ -14,19 +14,19 @@ _Result = TypeVar("_Result")
 
 @contextmanager
 def root_at_work(comm: MPI.Intracomm) -> Iterator[None]:
-    """Rank 0 works in here alone, the others wait at the end and get on whenever it does (`alive.got_on`). Collective."""
+    """Rank 0 works in here alone, the others wait at the end and get on whenever it does (`heartbeat.beat`). Collective."""
     if comm.size == 1:
         yield
     elif comm.rank == 0:
         try:
-            with alive.relayed(lambda: comm.bcast(True)):
+            with heartbeat.relayed(lambda: comm.bcast(True)):
                 yield
         finally:
             comm.bcast(False)
     else:
         yield
         while comm.bcast(None):
-            alive.got_on()
+            heartbeat.beat()
 
 
 def on_root(comm: MPI.Intracomm | None, work: Callable[[], _Result]) -> _Result:

@@ -11,11 +11,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.faults import ParameterError
 from mpiepm.core.units import Units
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.root import on_root
 from mpiepm.io import crc, hdf5, journal
 from mpiepm.io.columns import Column, Ragged, Slabs
 from mpiepm.io.dataset import Dataset, of_array
@@ -104,7 +103,7 @@ class Archive:
 
         They are counted as lost from now on: the run goes on, and its archive will lack what was in them.
         """
-        gone = on_root(self.domain.comm, lambda: journal.missing(self.folder, self.segments))
+        gone = self.domain.on_root(lambda: journal.missing(self.folder, self.segments))
         for number in gone:
             self.segments[number] = ""
         return [str(journal.segment(self.folder, number)) for number in gone]
@@ -113,7 +112,7 @@ class Archive:
         return {name: len(column) for name, column in self._columns.items() if len(column)}
 
     def _index(self) -> journal.Index:
-        return on_root(self.domain.comm, lambda: journal.index(self.folder, self.segments))
+        return self.domain.on_root(lambda: journal.index(self.folder, self.segments))
 
     def _counted(self) -> list[dict[str, int]]:
         """Records in each segment, from the segments themselves."""
@@ -127,7 +126,7 @@ class Archive:
         """What is lost with segments of the journal. Collective."""
 
         def values(name: str) -> np.ndarray:
-            return on_root(self.domain.comm, lambda: np.concatenate(list(self._blocks(name, index.get(name, []), None))))
+            return self.domain.on_root(lambda: np.concatenate(list(self._blocks(name, index.get(name, []), None))))
 
         lost = [number for number, seal in enumerate(self.segments) if not seal]
         return Gaps(self.variables, lost, self.counts, self._waiting(), values)
@@ -169,7 +168,7 @@ class Archive:
         ParameterError : on all ranks, if the archive is damaged
         """
         path = self.folder / NAME
-        on_root(self.domain.comm, lambda: check(path))
+        self.domain.on_root(lambda: check(path))
         with for_reading(path) as file:
             for name, variable in self.variables.items():
                 number = lengths.get(name, 0)
@@ -177,11 +176,11 @@ class Archive:
                     records = file[name][:number]
                     for record in _narrowed(records) if variable.ragged else records:
                         self.record(name, record)
-                    alive.got_on()
+                    heartbeat.beat()
                     continue
                 for k in range(number):
                     self.record(name, file[name][k, self._rows(variable)])
-                    alive.got_on()
+                    heartbeat.beat()
                     if self.full:
                         self.flush()
 

@@ -5,7 +5,7 @@ integers survive to the bit. A checkpoint is written beside the older ones, seal
 newest two are kept while a run is unfinished. Nothing is read from one that is not, byte by byte, what was written.
 
 ``state.h5`` is a checkpoint too, of the end of the last origin before it is recorded. It stays when the run is finished: from
-there the run goes on if it is to be longer (`simulation.run`).
+there the run goes on if it is to be longer (`recorded`).
 """
 
 import json
@@ -19,7 +19,6 @@ import numpy as np
 from mpiepm.core import trajectory
 from mpiepm.core.faults import ParameterError
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.root import on_root
 from mpiepm.io import hdf5, journal
 from mpiepm.io.dataset import Dataset, of_slabs
 from mpiepm.io.disk import together
@@ -107,7 +106,7 @@ def newest_sound(folder: Path, domain: Domain, params: Parameters) -> Sound:
     ------
     ParameterError : on all ranks, if there are checkpoints, but no sound one
     """
-    return on_root(domain.comm, lambda: newest_sound_here(folder, params))
+    return domain.on_root(lambda: newest_sound_here(folder, params))
 
 
 def newest_sound_here(folder: Path, params: Parameters) -> Sound:
@@ -134,15 +133,15 @@ def newest_sound_here(folder: Path, params: Parameters) -> Sound:
     return Sound(None, [], [])
 
 
-def sound_state(folder: Path, domain: Domain, params: Parameters) -> Path:
+def sound_state(folder: Path, domain: Domain, params: Parameters) -> Sound:
     """state.h5, to make the finished run in `folder` longer. Collective.
 
     Raises
     ------
     ParameterError : on all ranks, if it is not there, or not sound, or does not lead to `params`
     """
-    on_root(domain.comm, lambda: _check(folder / STATE, params))
-    return folder / STATE
+    domain.on_root(lambda: _check(folder / STATE, params))
+    return Sound(folder / STATE, [], [])
 
 
 def _check(path: Path, params: Parameters) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.grid.domain import Domain
 from mpiepm.io.reading import for_reading
 
@@ -68,21 +68,21 @@ def seal(path: Path, domain: Domain) -> str:
             extents, size = _datasets(path), path.stat().st_size
         except (OSError, RuntimeError) as fault:
             error = str(fault)
-    extents, size, error = domain.comm.bcast((extents, size, error))
+    extents, size, error = domain.broadcast((extents, size, error))
     plan = list(_pieces(_parts(extents, size)))
     own: list[int] = []
     try:
         own = list(_sums_of_pieces(path, plan[domain.share(len(plan))]))
     except OSError as fault:
         error = str(fault)
-    everyone = domain.comm.gather((own, error)) or []  # on rank 0
+    everyone = domain.collect((own, error))
     error = next((e for _, e in everyone if e), "")
     if domain.rank == 0 and not error:
         try:
             name = _append(path, extents, _fold(plan, [crc for part, _ in everyone for crc in part]))
         except OSError as fault:
             error = str(fault)
-    error, name = domain.comm.bcast((error, name))
+    error, name = domain.broadcast((error, name))
     if error:
         raise OSError(error)
     return str(name)
@@ -167,7 +167,7 @@ def _pieces(parts: Extents) -> Iterator[Piece]:
 def _sums_of_pieces(path: Path, plan: Iterable[Piece]) -> Iterator[int]:
     with path.open("rb") as file:
         for _, offset, length in plan:
-            alive.got_on()
+            heartbeat.beat()
             file.seek(offset)
             yield zlib.crc32(file.read(length))
 

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 
 ATTRIBUTE = "crc32"
 BLOCK_BYTES = 16 * 1024**2  # read and summed at a time
@@ -62,7 +62,7 @@ def blocks(dataset: h5py.Dataset) -> Iterator[np.ndarray]:
     step = max(1, BLOCK_BYTES // max(cut, 1))
     for outer in np.ndindex(shape[:depth]):
         for first in range(0, shape[depth], step):
-            alive.got_on()
+            heartbeat.beat()
             where: tuple[Any, ...] = (*outer, slice(first, first + step))
             yield dataset[where]
 

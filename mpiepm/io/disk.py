@@ -105,7 +105,7 @@ def together(domain: "Domain", path: Path, wanted: int = 0) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, LookupError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         fault = f"{reason} ({numbers(path.parent, wanted)})"
-    faults = domain.comm.allgather(fault)
+    faults = domain.collect(fault)
     if any(faults):
         rank = next(rank for rank, found in enumerate(faults) if found)
         where = f" by rank {rank}" if domain.size > 1 else ""

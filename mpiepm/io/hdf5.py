@@ -16,12 +16,10 @@ from typing import Any
 import h5netcdf
 import h5py
 import numpy as np
-from mpi4py import MPI
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.faults import WriteError
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.root import root_at_work
 from mpiepm.io import checksum, crc, parallel, rows
 from mpiepm.io.dataset import Dataset
 from mpiepm.io.disk import require, sync, together
@@ -50,7 +48,7 @@ def write(
     raw: RawFile | None = None
     seal = ""
     try:
-        with together(domain, path, wanted), root_at_work(domain.comm):
+        with together(domain, path, wanted), domain.root_at_work():
             if domain.rank == 0:
                 partial.unlink(missing_ok=True)
                 require(partial, wanted)
@@ -75,7 +73,7 @@ def write(
             with together(domain, path, wanted):
                 seal = checksum.seal(partial, domain)
         else:
-            domain.comm.Allreduce(MPI.IN_PLACE, sums, op=MPI.BXOR)
+            domain.xor(sums)
             with together(domain, path, wanted):
                 if domain.rank == 0 and distributed:
                     raw = RawFile(partial, "r+b")
@@ -125,7 +123,7 @@ def _lay_out(
         if sums:
             variable.attrs[crc.ATTRIBUTE] = np.uint32(0)
             variable.attrs[DIMENSIONS] = _text(" ".join(dataset.dims))
-        alive.got_on()
+        heartbeat.beat()
     layout.close()
 
 
@@ -151,7 +149,7 @@ def _fill(file: h5py.File, datasets: Mapping[str, Dataset], *, sums: bool) -> No
             target[position : position + len(block)] = block
             position += len(block)
             found = crc.of_bytes(block, found)
-            alive.got_on()
+            heartbeat.beat()
         if sums:
             _set_sum(target, found)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.faults import ParameterError, WriteError
 from mpiepm.io.crc import BLOCK_BYTES
 from mpiepm.io.opening import seal_of
@@ -81,7 +81,7 @@ def index(run: Path, seals: Sequence[str]) -> Index:
     """
     found: Index = {}
     for number in (number for number, seal in enumerate(seals) if seal):
-        alive.got_on()
+        heartbeat.beat()
         path = segment(run, number)
 
         def note(name: str, item: object, number: int = number) -> None:
@@ -104,7 +104,7 @@ def blocks(run: Path, name: str, places: Places, rows: slice | None = None) -> I
             rest = (*dataset.shape[1:],) if rows is None else (rows.stop - rows.start, *dataset.shape[2:])
             step = max(1, BLOCK_BYTES // max(int(np.prod(rest)) * dataset.dtype.itemsize, 1))
             for first in range(0, length, step):
-                alive.got_on()
+                heartbeat.beat()
                 part = slice(first, first + step)
                 yield dataset[part] if rows is None else dataset[part, rows]
 

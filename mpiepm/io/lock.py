@@ -25,10 +25,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mpi4py import MPI
-
 from mpiepm.core.faults import ParameterError, RunError
-from mpiepm.grid.root import on_root
+from mpiepm.grid.domain import Domain
 
 NAME = "run.lock"
 BEAT = 5.0    # seconds
@@ -242,8 +240,8 @@ _held: dict[Path, Lock] = {}
 
 
 @contextmanager
-def held(folder: Path, comm: MPI.Intracomm | None = None) -> Iterator[Lock | None]:
-    """Hold the lock of `folder`, which must exist, on the first rank of `comm`, or in this process. Collective on entering.
+def held(folder: Path, domain: Domain | None = None) -> Iterator[Lock | None]:
+    """Hold the lock of `folder`, which must exist, on the first rank of `domain`, or in this process. Collective on entering.
 
     A process that holds it already gets the same again, and keeps it.
 
@@ -260,7 +258,10 @@ def held(folder: Path, comm: MPI.Intracomm | None = None) -> Iterator[Lock | Non
         taken = key not in _held
         lock = _held[key] = Lock(folder) if taken else _held[key]
 
-    on_root(comm, take)
+    if domain is None:
+        take()
+    else:
+        domain.on_root(take)
     try:
         yield lock
     finally:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from mpi4py import MPI
 
 from mpiepm import __version__
 from mpiepm.core.revision import git_revision
+from mpiepm.grid.communicator import library
+from mpiepm.grid.domain import Domain
 
 _PACKAGES = ("numpy", "numba", "mpi4py", "mpi4py-fft", "h5py", "h5netcdf", "pydantic")
 
@@ -25,26 +26,26 @@ def software() -> dict[str, str]:
         "mpiepm": __version__,
         "git": git_revision(),
         "python": platform.python_version(),
-        "mpi": MPI.Get_library_version().splitlines()[0].split(",")[0].strip("\0 "),
+        "mpi": library(),
         "hdf5": h5py.version.hdf5_version,
         "parallel_hdf5": "yes" if h5py.get_config().mpi else "no",
         **versions,
     }
 
 
-def stretch(comm: MPI.Intracomm) -> dict[str, Any]:
+def stretch(domain: Domain) -> dict[str, Any]:
     """Provenance of the stretch of a run that begins now; `wall_time` and `memory` are filled in as it goes. Collective."""
-    hosts = comm.allgather(MPI.Get_processor_name())
+    hosts = domain.collect(platform.node())
     entry = {
-        **(software() if comm.rank == 0 else {}),
-        "ranks": comm.size,
+        **(software() if domain.rank == 0 else {}),
+        "ranks": domain.size,
         "hosts": sorted(set(hosts)),
         "command": " ".join(sys.argv),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "wall_time": 0.0,
         "memory": 0,
     }
-    result: dict[str, Any] = comm.bcast(entry)
+    result: dict[str, Any] = domain.broadcast(entry)
     return result
 
 
@@ -54,11 +55,10 @@ def forget_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory(comm: MPI.Intracomm) -> int:
+def peak_memory(domain: Domain) -> int:
     """Bytes: the largest memory of every rank since `forget_memory`, added up. Collective."""
     try:
         found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     except OSError:
         found = None
-    total: int = comm.allreduce(1024 * int(found[1]) if found else 0)
-    return total
+    return int(domain.sum_counts(1024 * int(found[1]) if found else 0))

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from mpi4py import MPI
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.core.exits import FAILED
 from mpiepm.core.faults import WriteError
 from mpiepm.grid.domain import Domain
@@ -46,13 +45,13 @@ def write_parallel(
                     part = _joined(dataset, domain, part, rows)
                     step = max(1, PIECE // max(rows[:1].nbytes, 1))
                     for row in range(0, last - first, step):
-                        with alive.deaf():
+                        with heartbeat.blocking():
                             target[entry, first + row : min(first + row + step, last)] = rows[row : row + step]
                 sums[k] = part
         except Exception as error:
             fault = error
-        domain.comm.Barrier()  # here others can run while we wait for a slow rank, in HDF5 they cannot
-        with alive.deaf():
+        domain.barrier()  # here others can run while we wait for a slow rank, in HDF5 they cannot
+        with heartbeat.blocking():
             file.close()
         if fault is not None:
             raise fault
@@ -68,8 +67,8 @@ def _open_together(path: Path, partial: Path, domain: Domain, wanted: int) -> h5
         os.close(os.open(partial, os.O_RDWR))
     file: h5py.File | None = None
     try:
-        with together(domain, path, wanted), alive.deaf():
-            file = h5py.File(partial, "r+", driver="mpio", comm=domain.comm)
+        with together(domain, path, wanted), heartbeat.blocking():
+            file = h5py.File(partial, "r+", **domain.mpio())
     except WriteError:
         if file is not None:
             _abandon(file)
@@ -80,7 +79,7 @@ def _open_together(path: Path, partial: Path, domain: Domain, wanted: int) -> h5
 
 def abandoned(domain: Domain) -> bool:
     """Does any rank hold a file that it cannot close? Collective."""
-    return any(domain.comm.allgather(bool(_ABANDONED)))
+    return any(domain.collect(bool(_ABANDONED)))
 
 
 _ABANDONED: list[h5py.File] = []  # must not be closed, not even by the garbage collection
@@ -118,13 +117,13 @@ def gather_by_rows(file: h5py.File | None, domain: Domain, distributed: Mapping[
                     last = min(first + step, cut[rank + 1])
                     rows = own[first - cut[rank] : last - cut[rank]] if rank == domain.rank else None
                     if rows is not None and rank > 0:
-                        domain.comm.Send([rows, MPI.BYTE], dest=0)
+                        domain.send_to_root(rows)
                     if file is not None:
                         if rows is None:
                             rows = np.empty((last - first, width), dataset.dtype)
-                            domain.comm.Recv([rows, MPI.BYTE], source=rank)
+                            domain.receive(rows, rank)
                         file[name][k, first:last] = rows
-                    alive.got_on()
+                    heartbeat.beat()
         sums[number] = part
     if fault is not None:
         raise fault

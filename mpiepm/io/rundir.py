@@ -10,7 +10,6 @@ from pathlib import Path
 from mpiepm.core import trajectory
 from mpiepm.core.faults import ParameterError, WriteError
 from mpiepm.grid.domain import Domain
-from mpiepm.grid.root import on_root
 from mpiepm.io import archive, checkpoint, journal, lock
 from mpiepm.io.disk import NO_ROOM, numbers, sync, together, write_text
 from mpiepm.io.hdf5 import text
@@ -298,7 +297,7 @@ def is_finished(folder: Path, params: Parameters | None = None) -> bool:
 
 def has_archive(folder: Path, domain: Domain) -> bool:
     """Has the run been finished, perhaps with fewer origins? The same on all ranks. Collective."""
-    return on_root(domain.comm, lambda: (folder / archive.NAME).exists())
+    return domain.on_root(lambda: (folder / archive.NAME).exists())
 
 
 def tidy(folder: Path) -> None:

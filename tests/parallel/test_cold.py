@@ -35,7 +35,7 @@ def perform(simulation: Simulation, events: int) -> np.ndarray:
             break
     if isinstance(engine, EventEngine):
         pending.catch_up_all(engine._tables, engine._pending, engine.domain.first_row, state.stress)
-    everything = np.concatenate(simulation.domain.comm.allgather(np.concatenate(own)))
+    everything = np.concatenate(simulation.domain.collect(np.concatenate(own)))
     return everything[np.lexsort((everything[:, 2], everything[:, 0]))]
 
 
@@ -49,7 +49,7 @@ def whole(simulation: Simulation) -> dict[str, tuple[dict[str, object], dict[str
     saved = {}
     for name in ("state", "engine"):
         scalars, fields = simulation.parts[name].save()
-        gathered = {key: np.concatenate(simulation.domain.comm.allgather(field)) for key, field in fields.items()}
+        gathered = {key: np.concatenate(simulation.domain.collect(field)) for key, field in fields.items()}
         saved[name] = json.loads(json.dumps(scalars)), gathered
     return saved
 

@@ -28,7 +28,7 @@ def event_list(simulation: Simulation, stops: list[float]) -> np.ndarray:
         for e in simulation.engine.advance(simulation.state, simulation.engine.boundary(stop)):
             own.append(np.stack([e.row, e.column, e.time, e.drop, e.angle], axis=1))
     mine = np.concatenate(own) if own else np.empty((0, 5))
-    everything = np.concatenate(simulation.domain.comm.allgather(mine))
+    everything = np.concatenate(simulation.domain.collect(mine))
     return everything[np.lexsort((everything[:, 2], everything[:, 0]))]
 
 

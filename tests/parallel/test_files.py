@@ -69,7 +69,7 @@ def test_rank_0_writes_where_mpi_io_does_not_work(shared_path: Path, fault: str,
         if fault:
             patch.setattr(rows, "write_parallel", write)
         said = parallel.attempt(partial, domain)
-    domain.comm.Barrier()
+    domain.barrier()
     several = parallel.BUILT and domain.size > 1
     assert bool(said) == (several and bool(fault))
     if said:
@@ -126,7 +126,7 @@ def test_segments_and_memory_join_in_order(shared_path: Path) -> None:
         folder = shared_path / f"flushed-{len(flush_after)}"
         if domain.rank == 0:
             folder.mkdir()
-        domain.comm.Barrier()
+        domain.barrier()
         archive = Archive(folder, domain, variables)
         for k in range(5):
             archive.record("g/field", whole(k)[domain.rows])
@@ -164,10 +164,10 @@ def test_a_lost_segment_takes_its_origins_with_it(shared_path: Path, everyone: b
         if k in (0, 2, 3):
             archive.flush()
     assert archive.find_lost() == []
-    domain.comm.Barrier()
+    domain.barrier()
     if domain.rank == 0:
         (shared_path / "journal" / "000001.h5").unlink()
-    domain.comm.Barrier()
+    domain.barrier()
     assert archive.find_lost() == [str(shared_path / "journal" / "000001.h5")]
     assert archive.find_lost() == []
     assert archive.lengths() == {"g/field": 3, "g/late": 2, "series/origin": 12}

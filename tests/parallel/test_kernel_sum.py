@@ -35,7 +35,7 @@ def test_stress_is_the_sum_of_the_exact_kernels(case: str) -> None:
             own.append(np.stack([e.row, e.column, e.drop, e.angle], axis=1))
     if isinstance(engine, SplitEngine):
         engine.settle(state, state.time)
-    events = np.concatenate(domain.comm.allgather(np.concatenate(own)))
+    events = np.concatenate(domain.collect(np.concatenate(own)))
     for row, column, drop, angle in events:
         expected += drop * np.roll(exact_kernel(shape, float(angle)), (int(row), int(column)), axis=(0, 1))[domain.rows]
     assert len(events) > 200

@@ -6,7 +6,7 @@ import pytest
 from archives import contents
 from mpi4py import MPI
 
-from mpiepm import simulation
+from mpiepm import loop
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
 from mpiepm.models.parameters import Parameters, parse
@@ -61,7 +61,7 @@ def archive(comm: MPI.Intracomm, params: Parameters, folder: Path) -> Path:
     if comm.rank == 0:
         rundir.prepare(folder, params, resume=resume, overwrite=False)
     comm.Barrier()
-    assert simulation.run(slabs(params, comm), params, folder, resume=resume, quiet=True)
+    assert loop.run(slabs(params, comm), params, folder, resume=resume, quiet=True)
     return folder / "archive.h5"
 
 

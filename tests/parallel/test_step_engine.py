@@ -36,7 +36,7 @@ def tracers_of(simulation: Simulation) -> np.ndarray:
     """All positions in the order of identity, on every rank."""
     assert isinstance(simulation.engine, StepEngine)
     assert simulation.engine.tracers is not None
-    return np.concatenate(simulation.domain.comm.allgather(simulation.engine.tracers.by_identity()))
+    return np.concatenate(simulation.domain.collect(simulation.engine.tracers.by_identity()))
 
 
 def history(simulation: Simulation, stops: list[float]) -> np.ndarray:
@@ -46,7 +46,7 @@ def history(simulation: Simulation, stops: list[float]) -> np.ndarray:
     for stop in stops:
         for e in simulation.engine.advance(simulation.state, simulation.engine.boundary(stop)):
             own.append(np.stack([e.row, e.column, e.time, e.drop], axis=1))
-    everything = np.concatenate(simulation.domain.comm.allgather(np.concatenate(own)))
+    everything = np.concatenate(simulation.domain.collect(np.concatenate(own)))
     return everything[np.lexsort((everything[:, 1], everything[:, 0], everything[:, 2]))]
 
 
@@ -110,7 +110,7 @@ def test_stress_and_tracers_against_direct_convolution(corrected: bool) -> None:
         "model.gfac=1.3", "model.ugain=2.5", "model.eps0=0.8", "model.mean_stress=-1",
     )  # fmt: skip
     simulation = Simulation(Domain(shape), params)
-    comm = simulation.domain.comm
+    domain = simulation.domain
     simulation.engine.begin_origin(0.0)
     g, *u = picard.real_space(shape, mean_stress=-1.0, laplacian_correction=corrected)
     stress, strain, position = np.zeros(shape), np.zeros(shape), tracers_of(simulation)
@@ -120,13 +120,13 @@ def test_stress_and_tracers_against_direct_convolution(corrected: bool) -> None:
         return sum((n[i, j] * np.roll(kernel, (i, j), (0, 1)) for i, j in sources), np.zeros(shape))
 
     for step in range(60):
-        n = np.concatenate(comm.allgather(simulation.state.active))
+        n = np.concatenate(domain.collect(simulation.state.active))
         stress += dt * 1.3 * 0.8 * spread(g, n)
         strain += dt * 0.5 * 0.8 * n
         position = position + dt * 2.5 * 0.4 * np.stack([bilinear(spread(c, n), position) for c in u], axis=1)
         for _ in simulation.engine.advance(simulation.state, dt * (step + 1)):
             pass
-        before, after = n, np.concatenate(comm.allgather(simulation.state.active))
+        before, after = n, np.concatenate(domain.collect(simulation.state.active))
         assert not np.any(before * after == -1), "a site switches at most once in a step"
     assert np.abs(n).sum() > 5
     assert np.abs(simulation.state.stress - stress[simulation.domain.rows]).max() < 1e-12

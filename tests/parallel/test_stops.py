@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.engine.layout import slabs
 from mpiepm.models.parameters import parse
 from mpiepm.simulation import Simulation
@@ -60,7 +60,7 @@ def test_left_after_any_batch(name: str) -> None:
 def test_signs_of_life_where_nothing_happens(overrides: list[str], until: float) -> None:
     params = parse("", overrides)
     simulation = Simulation(slabs(params), params)
-    before, asked = alive.signs.count, 0
+    before, asked = heartbeat.own.count, 0
 
     def over() -> bool:
         nonlocal asked
@@ -69,6 +69,6 @@ def test_signs_of_life_where_nothing_happens(overrides: list[str], until: float)
 
     assert not simulation.advance(simulation.engine.boundary(until), over)
     assert 0.0 < simulation.state.time < until
-    assert alive.signs.count == before + 2
+    assert heartbeat.own.count == before + 2
     assert simulation.advance(simulation.engine.boundary(until), over)
     assert simulation.state.events == 0

@@ -14,7 +14,7 @@ import pytest
 from archives import contents
 from processes import CAP, call, wait_for
 
-from mpiepm.progress import _LogFile
+from mpiepm.runtime.progress import _LogFile
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

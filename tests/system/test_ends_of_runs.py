@@ -108,7 +108,8 @@ def test_a_signal_where_nothing_happens(environment: dict[str, str], params: Pat
 
 
 def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Path, tmp_path: Path) -> None:
-    slow = "import time; from mpiepm import cli, simulation; simulation._save = lambda *given: time.sleep(300); cli.main()"
+    replaced = "recorded.RecordedRun._checkpoint = lambda *given: time.sleep(300)"
+    slow = f"import time; from mpiepm import cli, recorded; {replaced}; cli.main()"
     process = start(environment, 1, params, tmp_path / "run", program=("-c", slow))
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None

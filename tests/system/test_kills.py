@@ -22,7 +22,7 @@ from archives import contents
 from mpi4py import MPI
 from processes import CAP, kill
 
-from mpiepm import simulation
+from mpiepm import loop
 from mpiepm.engine import auto
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
@@ -78,7 +78,7 @@ def run(folder: Path, params: Parameters) -> None:
     with rundir.occupied(folder):
         _, resume = rundir.prepare(folder, params, resume=True, overwrite=False)
         if not rundir.is_finished(folder):
-            simulation.run(slabs(params, MPI.COMM_SELF), params, folder, resume=resume, quiet=True)
+            loop.run(slabs(params, MPI.COMM_SELF), params, folder, resume=resume, quiet=True)
         rundir.tidy(folder)
 
 

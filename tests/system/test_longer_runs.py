@@ -114,14 +114,15 @@ def test_killed_while_it_is_made_longer(parameters: Path, tmp_path: Path, monkey
             patch.setattr(what, lambda *given: (_ for _ in ()).throw(SickRunError("killed")))
             assert run(*arguments) == 1
 
-    killed_in("mpiepm.simulation._finish", parameters, "--out", folder, *often)
+    killed_in("mpiepm.recorded.RecordedRun.finish", parameters, "--out", folder, *often)
     assert not rundir.is_finished(folder)
     assert list(folder.glob("checkpoint-*.h5"))
     longer = ["--out", folder, "--resume", *sets("run.origins=3")]
-    killed_in("mpiepm.simulation._finish", *longer)  # from the end of origin 2, as the checkpoints are of the ending phase
+    # from the end of origin 2, as the checkpoints are of the ending phase
+    killed_in("mpiepm.recorded.RecordedRun.finish", *longer)
     assert run("--out", folder, "--resume") == 0
     longer = ["--out", folder, "--resume", *sets("run.origins=5")]
-    killed_in("mpiepm.simulation._save", *longer)
+    killed_in("mpiepm.recorded.RecordedRun._checkpoint", *longer)
     assert (folder / "archive.h5").exists()  # as long as no checkpoint knows its records
     assert not rundir.is_finished(folder)
     assert verify(folder).findings == []

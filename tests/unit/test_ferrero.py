@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.engine.step import StepEngine
 from mpiepm.grid.domain import Domain
 from mpiepm.kernels import picard
@@ -153,11 +153,11 @@ def test_a_run_in_which_nothing_happens_gets_on() -> None:
     simulation = Simulation(Domain((16, 16)), params)
     before = 0.0
     while not simulation.finished:
-        count = alive.signs.count
+        count = heartbeat.own.count
         simulation.step(math.inf, lambda name, value: None)
-        assert alive.signs.count > count
-        assert alive.signs.time > before
-        before = alive.signs.time
+        assert heartbeat.own.count > count
+        assert heartbeat.own.time > before
+        before = heartbeat.own.time
     assert simulation.state.events == 0
 
 

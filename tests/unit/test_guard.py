@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mpiepm import guard
 from mpiepm.core.faults import SickRunError
 from mpiepm.engine.event import EventEngine
 from mpiepm.engine.extremal import ExtremalEngine
@@ -11,6 +10,7 @@ from mpiepm.engine.layout import slabs
 from mpiepm.engine.split import SplitEngine
 from mpiepm.kernels.eshelby import exact_kernels
 from mpiepm.models.parameters import parse
+from mpiepm.runtime import guard
 from mpiepm.simulation import Simulation
 
 

@@ -5,8 +5,8 @@ import pwd
 
 import pytest
 
-from mpiepm import launch
 from mpiepm.core.faults import ParameterError
+from mpiepm.runtime import launch
 
 STEP = {"SLURM_NTASKS": "8", "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "3"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mpiepm.core.faults import ParameterError
-from mpiepm.core.limits import Limits, duration, end_of_job
+from mpiepm.runtime.limits import Limits, duration, end_of_job
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpiepm import progress, status
 from mpiepm.analysis.describe import describe
 from mpiepm.engine.layout import advised_ranks, slabs
 from mpiepm.io import lock, rundir
 from mpiepm.models.parameters import parse
-from mpiepm.progress import Progress
+from mpiepm.runtime import progress, status
+from mpiepm.runtime.progress import Progress
+from mpiepm.runtime.status import Status
 from mpiepm.simulation import Simulation
-from mpiepm.status import Status
 
 TEXT = "[lattice]\nsize = [9, 14]\n[model]\ntemperature = 0.1\n"
 

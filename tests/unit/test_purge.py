@@ -12,10 +12,10 @@ import pytest
 from mpiepm.analysis.read import read
 from mpiepm.analysis.verify import verify
 from mpiepm.core.faults import ParameterError
-from mpiepm.core.limits import Limits
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir, unfinished
 from mpiepm.models.parameters import Parameters, parse
+from mpiepm.runtime.limits import Limits
 from mpiepm.simulation import run
 
 PARAMS = """

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mpiepm import simulation
+from mpiepm import loop, recorded
 from mpiepm.analysis.contents import PER_RECORD
 from mpiepm.analysis.overview import overview
 from mpiepm.analysis.read import field, read, tracer_positions
@@ -16,10 +16,11 @@ from mpiepm.analysis.results import analyse
 from mpiepm.analysis.scaling_table import summary as sizes
 from mpiepm.analysis.table import summary
 from mpiepm.core.faults import ParameterError
-from mpiepm.core.limits import Limits
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir
 from mpiepm.models.parameters import Parameters, parse
+from mpiepm.runtime.limits import Limits
+from mpiepm.simulation import Simulation
 
 EPMQ = """
 lattice.size = [8, 12]
@@ -58,11 +59,11 @@ class Until(Limits):
         return "enough" if self._holds() else ""
 
 
-def go_on(folder: Path, params: Parameters, holds: Callable[[simulation.Simulation], bool]) -> simulation.Simulation:
+def go_on(folder: Path, params: Parameters, holds: Callable[[Simulation], bool]) -> Simulation:
     """Begin or resume a run and let it end with a checkpoint when that holds; the simulation as it was then."""
-    seen: list[simulation.Simulation] = []
+    seen: list[Simulation] = []
 
-    class Watched(simulation.Simulation):
+    class Watched(Simulation):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             seen.append(self)
@@ -70,9 +71,9 @@ def go_on(folder: Path, params: Parameters, holds: Callable[[simulation.Simulati
     if not folder.exists():
         rundir.prepare(folder, params, resume=False, overwrite=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation, "Simulation", Watched)
+        patch.setattr(recorded, "Simulation", Watched)
         limits = Until(lambda: bool(seen and holds(seen[0])))
-        simulation.run(slabs(params), params, folder, resume=True, quiet=True, limits=limits)
+        loop.run(slabs(params), params, folder, resume=True, quiet=True, limits=limits)
     return seen[0]
 
 
@@ -80,7 +81,7 @@ def files(folder: Path) -> Snapshot:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def never(_: simulation.Simulation) -> bool:
+def never(_: Simulation) -> bool:
     return False
 
 

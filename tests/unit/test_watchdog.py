@@ -1,4 +1,4 @@
-"""The watchdog's thread: ranks that wait are alive as long as one gets on, and waits are told from work."""
+"""The watchdog's thread: ranks that wait are not given up as long as one works, and waits are told from work."""
 
 import os
 import threading
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mpiepm.core import alive
+from mpiepm.core import heartbeat
 from mpiepm.grid.communicator import WAITING
 from mpiepm.grid.domain import ALONE, Domain
 from mpiepm.models.parameters import parse
-from mpiepm.watchdog import _LINE, LIMIT, _Watchdog
+from mpiepm.runtime.watchdog import _LINE, LIMIT, _Watchdog
 
 
 class Pair(Domain):
@@ -51,11 +51,11 @@ def test_what_the_line_says(tmp_path: Path) -> None:
     watchdog = _Watchdog(Pair(), tmp_path / "heartbeats", 600.0)
     watchdog._tell()
     woken, count, _, place = watchdog._lines()[1]
-    assert (woken, count) == ("1", str(alive.signs.count))
+    assert (woken, count) == ("1", str(heartbeat.own.count))
     assert place.startswith("busy in watchdog.py:")
-    alive.signs.waiting = True
+    heartbeat.own.waiting = True
     assert watchdog._place().startswith("waiting in watchdog.py:")
-    alive.signs.waiting = False
+    heartbeat.own.waiting = False
 
 
 @pytest.mark.parametrize("name", ["bcast", "allgather", "Allreduce", "Barrier"])
@@ -64,14 +64,14 @@ def test_the_communicator_marks_its_waits(name: str, monkeypatch: pytest.MonkeyP
     given = {"bcast": (3,), "allgather": (3,), "Allreduce": (bytearray(8), bytearray(8)), "Barrier": ()}[name]
     seen: list[bool] = []
 
-    class Signs:
-        """In place of the signs of life."""
+    class Recorder:
+        """In place of the heartbeat."""
 
         def __setattr__(self, key: str, value: object) -> None:
             seen.append(bool(value))
 
-    monkeypatch.setattr("mpiepm.grid.communicator.signs", Signs())
-    getattr(Domain((9, 14), ALONE).comm, name)(*given)
+    monkeypatch.setattr("mpiepm.core.heartbeat.own", Recorder())
+    getattr(Domain((9, 14), ALONE)._comm, name)(*given)
     assert seen == [True, False]
 
 

@@ -7,13 +7,10 @@ are guessed: sweeps or events that they need, over the present speed (`_EVENTS_P
 """
 
 import time
-from typing import TYPE_CHECKING
 
 from mpiepm.core.amounts import in_time, number_of
 from mpiepm.observe.base import EQUILIBRATION
-
-if TYPE_CHECKING:
-    from mpiepm.simulation import Simulation
+from mpiepm.runtime.present import Present
 
 _EVENTS_PER_ORIGIN = 3.0  # per site
 
@@ -21,7 +18,7 @@ _EVENTS_PER_ORIGIN = 3.0  # per site
 class Status:
     """Of `simulation`, from now on. May be asked by any thread, often enough that speeds are those of the phase."""
 
-    def __init__(self, simulation: "Simulation") -> None:
+    def __init__(self, simulation: Present) -> None:
         self._simulation = simulation
         self._start, self._first_events = time.monotonic(), simulation.state.events
         self._marks: dict[bool, tuple[float, float, float, int]] = {}  # of a phase when first seen: clock, done, time, events

@@ -1,13 +1,13 @@
-"""A step lasts a heartbeat by the clock, whatever a batch of events costs; the clock is read seldom."""
+"""A step lasts a second by the clock, whatever a batch of events costs; the clock is read seldom."""
 
 import itertools
 
 import pytest
 
-from mpiepm import pulse
-from mpiepm.core.limits import Limits
 from mpiepm.grid.domain import ALONE, Domain
-from mpiepm.pulse import HEARTBEAT, Pulse
+from mpiepm.runtime import wall_clock
+from mpiepm.runtime.limits import Limits
+from mpiepm.runtime.wall_clock import STEP_SECONDS, WallClock
 
 
 class Clock:
@@ -34,13 +34,13 @@ class Clock:
 )
 def test_length_of_a_step(costs: "itertools.chain[float]", most: float, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(pulse, "time", clock)
-    watched = Pulse(Domain((6, 5), ALONE), Limits())
+    monkeypatch.setattr(wall_clock, "time", clock)
+    watched = WallClock(Domain((6, 5), ALONE), Limits())
     watched.begin()
     began, clock.read = clock.now, 0
     for asked, cost in enumerate(costs):  # noqa: B007
         clock.now += cost
         if watched.over():
             break
-    assert 0.9 * HEARTBEAT <= clock.now - began <= most * HEARTBEAT
+    assert 0.9 * STEP_SECONDS <= clock.now - began <= most * STEP_SECONDS
     assert clock.read < max(100, asked / 50)

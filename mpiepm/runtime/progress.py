@@ -13,7 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from mpiepm.core.alive import signs
+from mpiepm.core import heartbeat
 from mpiepm.core.amounts import in_time, number_of
 from mpiepm.io.disk import numbers
 
@@ -78,7 +78,7 @@ class Progress:
         """Until the end. The status is asked for every second, so that it can measure speeds."""
         due = time.monotonic() + FIRST
         while not self._ended.wait(min(RENEWAL, max(due - time.monotonic(), 0.0))):
-            status = ("compiling; " if signs.compiling else "") + self._status()
+            status = ("compiling; " if heartbeat.own.compiling else "") + self._status()
             if self._terminal:
                 print(f"\r\033[K{status}", end="", file=sys.stderr, flush=True)
             if time.monotonic() >= due:

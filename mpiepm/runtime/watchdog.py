@@ -1,14 +1,14 @@
-"""Ends a run that no longer gets on, and says which rank is to blame.
+"""Ends a run that makes no progress any more, and says which rank is the cause.
 
-A rank that is stopped or hangs leaves all others waiting in MPI, for good. So in every rank a second thread listens to the
-main one (`core.alive`). Each keeps a line in the file ``heartbeats`` of the run directory: how often it has itself woken up,
-how often its main thread has got on, and where that is. As long as one rank gets on, the others may wait for it: rank 0 may
-check files for an hour. When no rank has got on for `limit` seconds, they compare two readings of the file: a rank whose
-thread has not woken up meanwhile is stopped, dead or cut off. One that does not wait in MPI is busy with what does not end.
-The others wait for these. Then all end, with the exit code of a failure.
+A rank that is stopped or hangs leaves all others waiting in MPI, for good. So every rank has a second thread, which looks at
+the heartbeat of the main one (`core.heartbeat`). Each keeps a line in the file ``heartbeats`` of the run directory: how often
+it has itself woken up, the heartbeat of its main thread, and where that is. As long as one rank's heartbeat goes on, the
+others may wait for it: rank 0 may check files for an hour. When no heartbeat has gone on for `limit` seconds, the ranks compare
+two readings of the file: a rank whose thread has not woken up meanwhile is stopped, dead or cut off. One that does not wait in
+MPI is busy with what does not end. The others wait for these. Then all end, with the exit code of a failure.
 
 A rank that was itself stopped (Slurm suspends jobs) begins to count anew. HDF5 lets no other thread run: its calls have a
-timer of their own (`core.alive.deaf`).
+timer of their own (`core.heartbeat.blocking`).
 """
 
 import logging
@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from mpiepm.core.alive import signs
+from mpiepm.core import heartbeat
 from mpiepm.core.exits import FAILED
 from mpiepm.core.faults import ParameterError
 from mpiepm.grid import collective, communicator
@@ -65,15 +65,15 @@ def watching(domain: Domain, folder: Path, seconds: float) -> Iterator[None]:
         return
     watchdog = _Watchdog(domain, folder / HEARTBEATS, seconds)
     watchdog.start()
-    signs.patience = PATIENCE * seconds
+    heartbeat.own.patience = PATIENCE * seconds
     try:
         yield
     finally:
         watchdog.ended.set()
         watchdog.join()
-        signs.patience = 0.0
+        heartbeat.own.patience = 0.0
     if domain.size > 1:
-        domain.comm.Barrier()
+        domain.barrier()
         if domain.rank == 0:
             with suppress(OSError):
                 (folder / HEARTBEATS).unlink(missing_ok=True)
@@ -112,7 +112,7 @@ class _Watchdog(threading.Thread):
     def _counts(self) -> list[str]:
         """How often this rank has got on, and every other one, as far as it has said."""
         others = [] if self._domain.size == 1 else [line[1] for line in self._lines()]
-        return [str(signs.count), *others]
+        return [str(heartbeat.own.count), *others]
 
     def _place(self) -> str:
         """Where the main thread is: the innermost line of Python, marked if that is a call of MPI."""
@@ -121,13 +121,14 @@ class _Watchdog(threading.Thread):
             frame = frame.f_back
         if frame is None:
             return "busy in no line at all"
-        doing = "waiting" if signs.waiting or collective.inside() else "busy"
+        doing = "waiting" if heartbeat.own.waiting or collective.inside() else "busy"
         return f"{doing} in {Path(frame.f_code.co_filename).name}:{frame.f_lineno}, {frame.f_code.co_name}"
 
     def _tell(self) -> None:
         """Renew our line. A full disk must not end a run that gets on without."""
         self._woken += 1
-        text = f"{self._woken} {signs.count} {platform.node()} {self._place()}".encode()[: _LINE - 1].ljust(_LINE - 1) + b"\n"
+        line = f"{self._woken} {heartbeat.own.count} {platform.node()} {self._place()}"
+        text = line.encode()[: _LINE - 1].ljust(_LINE - 1) + b"\n"
         if self._domain.size > 1:
             with suppress(OSError):
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -176,7 +177,7 @@ class _Watchdog(threading.Thread):
         return f"rank {rank} of {self._domain.size} (rows {first}-{last - 1}, host {lines[rank][2]})"
 
     def _speak(self, text: str, seconds: float) -> None:
-        when = f"t = {signs.time:.10g}, {signs.events} events"
+        when = f"t = {heartbeat.own.time:.10g}, {heartbeat.own.events} events"
         message = f"no progress for {seconds:.0f} s, last at {when}: {text}"
         os.write(2, f"mpiepm: {message}\n".encode())
         logging.getLogger("mpiepm.run").error(message)

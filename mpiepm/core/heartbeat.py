@@ -1,4 +1,4 @@
-"""Signs of life of this process: its main thread says whenever it has got on, and `watchdog` listens in another thread."""
+"""The heartbeat of this process: its main thread counts what it has done, and `runtime.watchdog` looks at the count."""
 
 import faulthandler
 import time
@@ -10,8 +10,8 @@ _RELAY_SECONDS = 1.0
 
 
 @dataclass
-class _Signs:
-    """How often it has got on, where it was in the trajectory, and what it does.
+class Heartbeat:
+    """How many pieces of work a process has done, where it is in the trajectory, and what it does.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class _Signs:
     waiting : in a call of MPI that waits for other ranks
     compiling : passes of numba's compiler that run now, one inside the other
     patience : seconds that a call may take during which no other thread can run; 0: any
-    relay : tells other processes that this one has got on, see `relayed`
+    relay : tells other processes of each beat, see `relayed`
     """
 
     count: int = 0
@@ -31,25 +31,25 @@ class _Signs:
     relay: Callable[[], object] | None = None
 
 
-signs = _Signs()
+own = Heartbeat()
 
 
-def got_on() -> None:
+def beat() -> None:
     """A piece of work is done, however small."""
-    signs.count += 1
-    if signs.relay is not None:
-        signs.relay()
+    own.count += 1
+    if own.relay is not None:
+        own.relay()
 
 
-def got_to(time: float, events: int) -> None:
+def reached(time: float, events: int) -> None:
     """The trajectory has gone on to this time and number of events."""
-    signs.count += 1
-    signs.time, signs.events = time, events
+    own.count += 1
+    own.time, own.events = time, events
 
 
 @contextmanager
 def relayed(tell: Callable[[], object]) -> Iterator[None]:
-    """Call `tell` when this process has got on in here, at most once a second: others wait for it."""
+    """Call `tell` at beats in here, at most once a second: other processes wait for this one."""
     told = time.monotonic()
 
     def relay() -> None:
@@ -58,24 +58,24 @@ def relayed(tell: Callable[[], object]) -> Iterator[None]:
             tell()
             told = time.monotonic()
 
-    before, signs.relay = signs.relay, relay
+    before, own.relay = own.relay, relay
     try:
         yield
     finally:
-        signs.relay = before
+        own.relay = before
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """For calls of libraries that let no other thread run: a timer of the C library ends the process after `patience`.
+def blocking() -> Iterator[None]:
+    """For calls of libraries during which no other thread can run: a timer ends the process after `patience`.
 
-    It leaves a traceback on the standard error. All other calls are left to `watchdog`.
+    The timer is that of the C library, and leaves a traceback on the standard error. All other calls are left to the watchdog.
     """
-    if signs.patience:
-        faulthandler.dump_traceback_later(signs.patience, exit=True)
+    if own.patience:
+        faulthandler.dump_traceback_later(own.patience, exit=True)
     try:
         yield
     finally:
-        if signs.patience:
+        if own.patience:
             faulthandler.cancel_dump_traceback_later()
-    signs.count += 1
+    own.count += 1
