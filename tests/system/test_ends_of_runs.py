@@ -14,6 +14,8 @@ from archives import contents
 from mpi4py import MPI
 from processes import CAP, ranks_of, slowness, wait_for
 
+from mpiepm.io import checkpoint
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PARAMS = """
@@ -122,7 +124,7 @@ def test_a_second_interrupt_ends_at_once(environment: dict[str, str], params: Pa
 @pytest.mark.parametrize("slurm", [False, True])
 def test_walltime(environment: dict[str, str], mpiepm: Run, params: Path, tmp_path: Path, slurm: bool) -> None:
     """Starts are not free, and count; yet every one gets on by a step, however short its time is."""
-    folder, events = tmp_path / "run", []
+    folder, times = tmp_path / "run", []
     command = [sys.executable, "-m", "mpiepm", "run", str(params), "--out", str(folder), "--resume"]
     command += ["--set", "lattice.size=[256, 256]"]
     for _ in range(2):
@@ -131,8 +133,8 @@ def test_walltime(environment: dict[str, str], mpiepm: Run, params: Path, tmp_pa
         done = subprocess.run([*command, *limit], capture_output=True, text=True, timeout=CAP, env=environment | job)
         assert done.returncode == 75, done.stderr
         assert "unfinished, checkpoint written: wall time, with " in done.stderr
-        events.append(int((folder / "run.log").read_text().split()[-4]))
-    assert 0 < events[0] < events[1]
+        times.append(checkpoint.read_parts(checkpoint.existing(folder)[0])["state"]["time"])
+    assert 0 < times[0] < times[1]
 
 
 @pytest.mark.mpirun
