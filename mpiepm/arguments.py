@@ -69,6 +69,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=_path, metavar="DIR", help="run directory (default: results/NAME of NAME.toml)")
     run.add_argument("--set", action=_Overrides, default=[], metavar="KEY=VALUE", dest="overrides",
                      help="override a parameter by its dotted name; may be repeated")  # fmt: skip
+    run.add_argument("--import", type=_path, action="append", default=[], metavar="FILE", dest="imports",
+                     help="Python file with a model or observer of your own; kept with the parameters; may be repeated")
     mode = run.add_mutually_exclusive_group()
     mode.add_argument("--resume", action="store_true",
                       help="continue from the newest checkpoint in DIR, or make a finished run longer")  # fmt: skip

@@ -45,7 +45,8 @@ def observers(domain: Domain, params: Parameters) -> list[Observer]:
     """The observers that the parameters ask for; those that look at the maps of Persistence come after it. Collective."""
     output, overlap = params.output, params.run.overlap
     lags = LogSpaced(output.lags.first, output.lags.per_decade)
-    maps = ("f4" if params.model.single_precision_suffices() else "f8") if output.first_event_maps else None
+    short = params.engine.extremal or params.model.single_precision_suffices()  # extremal dynamics counts events
+    maps = ("f4" if short else "f8") if output.first_event_maps else None
     persistence = Persistence(domain, lags, overlap=overlap, maps=maps)
     found: list[Observer] = [
         persistence,

@@ -57,4 +57,4 @@ def _write(path: Path, comm: MPI.Intracomm) -> str:
 if __name__ == "__main__":
     found = answer(Path(sys.argv[1]), MPI.COMM_WORLD)
     if MPI.COMM_WORLD.rank == 0:
-        print(json.dumps(found), flush=True)
+        os.write(1, f"{json.dumps(found)}\n".encode())  # in one piece: under a wrong launcher there are several of rank 0

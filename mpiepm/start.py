@@ -1,6 +1,7 @@
 """``mpiepm run``: check everything that was given, hold the directory, and let the simulation run."""
 
 import argparse
+import json
 import math
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,8 @@ def _prepare(arguments: argparse.Namespace, nodes: list[Node], stack: ExitStack)
     if folder is None and arguments.params is None:
         raise ParameterError("mpiepm run: give a parameter file, or --out DIR --resume")
     folder = folder or Path("results") / arguments.params.stem
+    if arguments.imports:
+        arguments.overrides.insert(0, f"imports={json.dumps([str(path.resolve()) for path in arguments.imports])}")
     params = load(arguments.params, arguments.overrides) if arguments.params else None
     if params is None and arguments.overrides:
         if not arguments.resume:

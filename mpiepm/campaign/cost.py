@@ -74,9 +74,9 @@ def predict(params: Parameters, ranks: int, machine: Machine) -> Cost:
 def inverse_yield_rate(params: Parameters) -> float:
     """1 / Gamma, sweeps: measured values, Arrhenius between and beyond them; without elasticity in closed form."""
     model = params.model
-    if model.temperature == 0:  # extremal dynamics counts events
+    if params.engine.extremal:  # time counts events
         return float(params.lattice.size[0] * params.lattice.size[1])
-    temperature = model.temperature / (model.stiffness * model.threshold**model.barrier_exponent)
+    temperature = model.reduced_temperature()
     if not model.elasticity:
         return _isolated(temperature)
     inverse = 1.0 / _MEASURED[:, 0]
@@ -104,7 +104,7 @@ def origin_length(params: Parameters) -> float:
     if run.origin_duration is not None:
         return run.origin_duration / inverse_yield_rate(params)
     if run.stop_persistence is not None:
-        inverse = 1.0 / model.temperature if model.temperature > 0 else 200.0
+        inverse = 200.0 if params.engine.extremal else 1.0 / model.reduced_temperature()
         return -math.log(run.stop_persistence) * max(_line(inverse, 1.0 / _MEASURED[:, 0], _MEASURED[:, 3]), 0.5)
     return run.origin_events_per_site or 0.0
 

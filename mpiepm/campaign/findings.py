@@ -18,7 +18,6 @@ from mpiepm.campaign.grid import Campaign, Point
 from mpiepm.campaign.status import Status
 from mpiepm.campaign.tables import state_point
 from mpiepm.core.faults import ParameterError
-from mpiepm.models.parameters import Parameters
 
 NAMES = {"chi4_peak": "χ₄ peak", "tau_alpha": "τ_α", "inverse_yield_rate": "1/Γ", "xi4": "ξ₄", "second_moment_length": "ξ₂",
          "mean_cluster_size": "clusters ⟨s²⟩/⟨s⟩"}  # fmt: skip
@@ -49,10 +48,10 @@ class Family:
 
 
 def families(campaign: Campaign, statuses: dict[str, Status], replicas: int = 200) -> tuple[list[Family], list[str]]:
-    """The finished runs of EPM-Q; and what is left out, why."""
+    """The finished runs that have origins; and what is left out, why."""
     groups: dict[str, list[Point]] = {}
     for point in campaign.points:
-        if statuses[point.name].state == "finished" and isinstance(point.params, Parameters):
+        if statuses[point.name].state == "finished" and not point.params.run.stationary:
             groups.setdefault(state_point(point), []).append(point)
     found: list[tuple[str, Ensemble]] = []
     left_out = []

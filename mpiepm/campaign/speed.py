@@ -82,7 +82,7 @@ def per_event(params: Parameters, ranks: int, yield_time: float) -> float:
     if isinstance(engine, Event):
         return _exact(math.sqrt(sites)) / ranks + _EVENT_COLLECTIVE * math.log2(ranks)
     assert isinstance(engine, Split)
-    return sum(split_parts(sites, ranks, params.model.temperature, yield_time, engine).values())
+    return sum(split_parts(sites, ranks, params.model.stress_scale(), yield_time, engine).values())
 
 
 def _exact(length: float) -> float:
@@ -92,12 +92,12 @@ def _exact(length: float) -> float:
     return US * math.exp(float(np.interp(x, known, cost)) + 2.0 * max(x - float(known[-1]), 0.0))
 
 
-def split_parts(sites: int, ranks: int, temperature: float, yield_time: float, engine: Split) -> dict[str, float]:
+def split_parts(sites: int, ranks: int, stress_scale: float, yield_time: float, engine: Split) -> dict[str, float]:
     """Seconds per event of the split engine: near, far, exchange, windows."""
     own = sites / ranks
     m = sites * engine.window / yield_time
     windows = -math.expm1(-m) / m  # per event
-    waiting = _SQUARE / (sites * (engine.far_tolerance * temperature * (engine.radius + 0.5)) ** 2)
+    waiting = _SQUARE / (sites * (engine.far_tolerance * stress_scale * (engine.radius + 0.5)) ** 2)
     flushes = min(waiting, windows)  # per event
     near = max(_line(_NEAR, own), 1.0) + _KICK * ((2 * engine.radius + 1) ** 2 - (2 * Split().radius + 1) ** 2)
     message = 0.0 if ranks == 1 else 12.0 * own / BANDWIDTH + 3.0 * LATENCY * ranks

@@ -138,7 +138,8 @@ class CompileCache(_Cache):  # type: ignore[misc]
         if folder is None:
             return None
         try:
-            parts = (*_environment(), codegen.magic_tuple(), self._options, _type_key(sig), function_key(self._function))
+            own = self._function.__module__, function_key(self._function)  # the file names the module
+            parts = (*_environment(), codegen.magic_tuple(), self._options, _type_key(sig), own)
         except _NoKeyError:
             return None
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -167,7 +168,8 @@ def _type_key(value: Any) -> Any:
         return _type_key(value.args), _type_key(value.return_type)
     if isinstance(value, types.BaseNamedTuple):
         methods = [(name, function_key(method)) for name, method in _methods(value.instance_class)]
-        return value.instance_class.__name__, value.fields, methods, [_type_key(part) for part in value]
+        kind = value.instance_class
+        return kind.__module__, kind.__qualname__, value.fields, methods, [_type_key(part) for part in value]
     if isinstance(value, tuple | types.BaseTuple):
         return [_type_key(part) for part in value]
     return str(value)

@@ -98,7 +98,7 @@ def _origins(params: Parameters, durations: _Durations) -> dict[str, float]:
     taken = sum(lag <= durations.spacing for lag in output.snapshots) * min(origins, output.snapshot_origins)
     sizes = _common(params, taken)
     sizes |= {"persistence/lag": 8 * lags, "persistence/value": 8 * origins * lags}
-    of_time = 4 if params.model.single_precision_suffices() else 8
+    of_time = 4 if (params.engine.extremal or params.model.single_precision_suffices()) else 8
     sizes |= {"origins/first_event_time": of_time * origins * lx * ly * output.first_event_maps}
     sizes |= {f"series/{name}": 8 * entries for name in
               ("time", "origin", "lag", "events", "yield_rate", "mean_stress", "stress_variance")}  # fmt: skip

@@ -4,7 +4,7 @@ A model of this kind has a `law` (`models.law`); all else follows from it, unles
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,9 @@ from mpiepm.models.state import State
 
 LONGEST = 1e290       # sweeps that an engine may wait for one event: sums and quotients of such times are still numbers
 LOOSENESS = 1.0       # a margin raises the logarithm of a rate by about this much, where sites are active
+FINEST = 2.0**-20     # margin over threshold, at least: 8 steps of single precision
+LARGEST_NORMAL = math.sqrt(2.0 * 53.0 * math.log(2.0))  # of `grid.rng.standard_normal`: Box and Muller with 53 bits
+_TYPICAL_BARRIER = 0.15  # of all sites, over that of one without load: 1 / Gamma is about exp of it over T
 _MOST_SINGLE = 400.0  # -log rate of an unloaded site; a third of it, about that of 1 / Gamma, is then beyond single precision
 
 
@@ -62,10 +65,29 @@ class Activated(Model):
         """By how much a load may rise before the bound of its rate fails (`engine.bounds`)."""
         return LOOSENESS * self.stress_scale()
 
+    def reduced_temperature(self) -> float:
+        """T over the barrier of a site without load: -1 / log rate."""
+        return -1.0 / self.law().log_rate(0.0)
+
     def mean_time(self) -> float:
         """Guess of 1 / Gamma, sweeps, for forecasts."""
-        threshold = self.law().load_at(0.0)
-        return math.exp(min(-self.law().log_rate(0.5 * threshold), math.log(LONGEST)))
+        return math.exp(min(_TYPICAL_BARRIER / self.reduced_temperature(), math.log(LONGEST)))
+
+    def check(self, params: Any) -> None:
+        """Bounds of rates can be told from the loads that they are for, and times can be counted."""
+        if params.engine.extremal:
+            return
+        law = self.law()
+        threshold = law.load_at(0.0)
+        if params.engine.name != "sweep" and self.margin() < FINEST * threshold:
+            given = f"model.name = {params.model.name!r}, engine.name = {params.engine.name!r}"
+            raise ValueError(f"{given}: rates change by a factor e over {self.margin():.3g}, must be {FINEST * threshold:.3g}")
+        sites = params.lattice.size[0] * params.lattice.size[1]
+        wait = -law.log_rate(LARGEST_NORMAL * self.initial_stress_std) - math.log(sites)
+        if wait > math.log(LONGEST):
+            given = f"model.name = {params.model.name!r}, model.initial_stress_std = {self.initial_stress_std:g}"
+            most = f"must be at most exp({math.log(LONGEST):.0f})"
+            raise ValueError(f"{given}: exp({wait:.4g}) sweeps before the first event, {most}")
 
     def single_precision_suffices(self) -> bool:
         """For the lags of first events: none beyond 3e38?"""

@@ -49,6 +49,9 @@ class Model(Section):
         """Register a class that has a name."""
         super().__pydantic_init_subclass__(**options)
         if name := cls.model_fields.get("name"):
+            known = _MODELS.get(name.default)
+            if known and known.__module__ != cls.__module__:
+                raise TypeError(f"model {name.default!r} is there already, in {known.__module__}")
             _MODELS[name.default] = cls
 
     def units(self, engine: Engine) -> Units:

@@ -16,12 +16,8 @@ from pydantic import Field
 
 from mpiepm.core.sections import NotNegative, Positive
 from mpiepm.grid.rng import exponential, uniform
-from mpiepm.models.activated import LONGEST, LOOSENESS, Activated
+from mpiepm.models.activated import FINEST, LARGEST_NORMAL, LONGEST, LOOSENESS, Activated
 from mpiepm.models.base import ROOM
-
-_FINEST = 2.0**-20  # margin over threshold: 8 steps of single precision
-_LARGEST_NORMAL = math.sqrt(2.0 * 53.0 * math.log(2.0))  # of `grid.rng.standard_normal`: Box and Muller with 53 bits
-_TYPICAL_BARRIER = 0.15  # of all sites, over K sigma_c^a: 1 / Gamma is about exp of it over T
 
 
 class Law(NamedTuple):
@@ -135,12 +131,12 @@ class Epmq(Activated):
         return min(usual, float((self.temperature / self.stiffness) ** (1.0 / self.barrier_exponent)))
 
     def lowest_temperature(self) -> float:
-        """The T whose `margin` is _FINEST times the threshold.
+        """The T whose `margin` is FINEST times the threshold.
 
         Limits of |sigma| are kept in single precision (`engine.bounds`), with a relative error of 2^-24. With a smaller margin
         a limit could be rounded below the very stress that it is for, and the bound would be wrong.
         """
-        finest = _FINEST * self.threshold
+        finest = FINEST * self.threshold
         usual = finest * self._slope() / LOOSENESS
         return usual if self.barrier_exponent >= 1.0 else max(usual, self.barrier(finest))
 
@@ -149,17 +145,8 @@ class Epmq(Activated):
 
         No initial |sigma| is above s = 8.58 R, so no rate is above w(s), and the mean time is at least 1 / (sites w(s)).
         """
-        distance = max(self.threshold - _LARGEST_NORMAL * self.initial_stress_std, 0.0)
+        distance = max(self.threshold - LARGEST_NORMAL * self.initial_stress_std, 0.0)
         return self.barrier(distance) / self.temperature - math.log(sites)
-
-    def mean_time(self) -> float:
-        """1 / Gamma, guessed, sweeps."""
-        scale = self.stiffness * self.threshold**self.barrier_exponent
-        return math.exp(min(_TYPICAL_BARRIER * scale / self.temperature, math.log(LONGEST)))
-
-    def single_precision_suffices(self) -> bool:
-        """For the lags of first events: none beyond 3e38? Extremal dynamics counts events."""
-        return self.temperature == 0 or super().single_precision_suffices()
 
     def check(self, params: Any) -> None:
         """Temperature 0 is for extremal dynamics alone; at any other one times can be counted."""

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
 
+from mpiepm.core import imports
 from mpiepm.core.engine_sections import Auto, Event, Split, Step, Sweep
 from mpiepm.core.faults import ParameterError
 from mpiepm.core.output_sections import Tracers
 from mpiepm.core.sections import Lattice, Run, Section, StationaryRun
+from mpiepm.core.trajectory import Change
 from mpiepm.core.units import Units
 from mpiepm.core.wording import describe, shown
 from mpiepm.models.base import Model, models
@@ -34,6 +36,7 @@ class Parameters(Section):
     """All parameters of a run, valid and frozen; each model has a class of its own, see `parameters_of`."""
 
     if TYPE_CHECKING:
+        imports: tuple[str, ...] | None
         lattice: Lattice
         model: Any  # of the class that model.name names
         engine: Sweep | Event | Split | Auto | Step
@@ -98,7 +101,9 @@ def parameters_of(model: type[Model]) -> type[Parameters]:
     first, *more = model.engines
     engine = Annotated[reduce(or_, more, first), Field(discriminator="name")] if more else first
     run_is_needed = any(field.is_required() for field in model.run.model_fields.values())
+    files = "Python files with models or observers of one's own, imported first; relative to the parameter file"
     sections: dict[str, Any] = {
+        "imports": (Annotated[tuple[str, ...] | None, Change.ALWAYS], Field(default=None, strict=False, description=files)),
         "lattice": (Lattice, Lattice()),
         "model": (model, ...),
         "engine": (engine, first()),
@@ -121,13 +126,21 @@ def _root(values: Mapping[str, Any]) -> type[Parameters]:
 
     Raises
     ------
-    ParameterError : if there is no such model
+    ParameterError : if there is no such model, or a file cannot be imported
     """
+    for path in _imports(values):
+        imports.load(Path(path).resolve())
     roots, model = _roots(), values.get("model")
     name = model.get("name", _DEFAULT) if isinstance(model, Mapping) else _DEFAULT
     if not isinstance(name, str) or name not in roots:
         raise ParameterError(f"model.name = {shown(name)}: must be one of {', '.join(map(repr, roots))}")
     return roots[name]
+
+
+def _imports(values: Mapping[str, Any]) -> list[str]:
+    """The key `imports`; none if it is not a list of texts, which validation will say."""
+    given = values.get("imports") or []
+    return [path for path in given if isinstance(path, str)] if isinstance(given, list | tuple) else []
 
 
 def _read_toml(text: str, source: str) -> dict[str, Any]:
@@ -137,14 +150,20 @@ def _read_toml(text: str, source: str) -> dict[str, Any]:
         raise ParameterError(f"{source}: not valid TOML: {error}") from None
 
 
-def parse(text: str, overrides: Sequence[str] = (), source: str = "parameters") -> Parameters:
+def parse(
+    text: str, overrides: Sequence[str] = (), source: str = "parameters", folder: Path | None = None
+) -> Parameters:
     """Parameters from TOML `text`, with ``section.key=value`` overrides applied on top (values are TOML as well).
+
+    folder : what `imports` in the text are relative to (default: the working directory)
 
     Raises
     ------
     ParameterError : one line per fault
     """
     values = _read_toml(text, source)
+    if _imports(values):
+        values["imports"] = [str(((folder or Path()) / path).resolve()) for path in _imports(values)]
     for override in overrides:
         _apply(values, override)
     try:
@@ -206,7 +225,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 def load(path: Path, overrides: Sequence[str] = ()) -> Parameters:
     """Parameters from the TOML file `path`; see `parse`."""
-    return parse(_read_text(path), overrides, str(path))
+    return parse(_read_text(path), overrides, str(path), path.parent)
 
 
 def load_toml(path: Path) -> dict[str, Any]:

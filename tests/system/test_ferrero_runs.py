@@ -105,4 +105,4 @@ def test_layout_of_the_archive(finished: Path, mpiepm: Run) -> None:
     assert ": ok, " in mpiepm(1, "verify", finished / "run").stdout
     wrong = mpiepm(1, "figure", "overview", finished / "run")
     assert wrong.returncode == 2
-    assert "is a run of model 'ferrero'" in wrong.stderr
+    assert "is a stationary run" in wrong.stderr

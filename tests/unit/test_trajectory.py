@@ -29,6 +29,7 @@ def changeable(section: type[BaseModel], prefix: str = "") -> dict[str, Change]:
 
 def test_everything_but_these_keys_identifies_a_trajectory() -> None:
     always = {f"output.{key}": Change.ALWAYS for key in ("checkpoint_minutes", "keep_state", "snapshots")}
+    always |= {"imports": Change.ALWAYS}
     shared = always | {f"output.{key}": Change.EQUILIBRATING for key in OUTPUT}
     maps = ("avalanches", "clusters", "first_event_maps", "four_point")
     assert changeable(parameters_of(Ferrero)) == shared | {"run.duration": Change.LENGTH}
