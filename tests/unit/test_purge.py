@@ -14,9 +14,9 @@ from mpiepm.analysis.verify import verify
 from mpiepm.core.faults import ParameterError
 from mpiepm.engine.layout import slabs
 from mpiepm.io import rundir, unfinished
+from mpiepm.loop import run
 from mpiepm.models.parameters import Parameters, parse
 from mpiepm.runtime.limits import Limits
-from mpiepm.simulation import run
 
 PARAMS = """
 lattice.size = [8, 12]
