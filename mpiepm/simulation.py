@@ -30,10 +30,7 @@ class Simulation:
         self.state: State = params.model.start(params.run.seed, domain.first_row, domain.local_shape)
         self.engine = assembly.engine(domain, params, self.state)
         self.phases = Phases()
-        if isinstance(self.engine, StepEngine):
-            self.observers = assembly.stationary_observers(domain, params, self.engine)
-        else:
-            self.observers = assembly.observers(domain, params)
+        self.observers = assembly.observers(domain, params, self.engine)
         self.persistence = next((o for o in self.observers if isinstance(o, Persistence)), None)
 
     @property

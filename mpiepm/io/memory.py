@@ -13,6 +13,7 @@ from mpiepm.engine.layout import cut, strips_fit
 from mpiepm.grid.memory import Node
 from mpiepm.io.space import archive_bytes, observer_bytes_per_site
 from mpiepm.models.parameters import Parameters
+from mpiepm.observe.base import wanted
 
 _PROCESS = 330 * 1024**2        # Python, its libraries and compiled code
 _RECORDS = 256 * 1024**2        # that may wait in the memory of a rank (`io.archive`)
@@ -28,8 +29,7 @@ def forecast(params: Parameters, ranks: int = 1) -> list[int]:
     own = np.diff(cut(params, ranks)) * ly
     site, shared = _engine(params, lx * ly, ranks)
     per_site = 24.0 + site + observer_bytes_per_site(params)
-    if not params.run.stationary:
-        per_site += 36 * (params.output.four_point is not None)
+    per_site += sum(kind.work_bytes(params) for kind in wanted(params))
     records = min(_RECORDS, max(archive_bytes(params).values()) / ranks)
     return [int(_PROCESS + per_site * sites + shared + records) for sites in own]
 

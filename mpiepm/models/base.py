@@ -70,9 +70,9 @@ class Model(Section):
         """What the model is at, for people."""
         return ", ".join(f"{key} = {value}" for key, value in self.model_dump(exclude_defaults=True).items() if key != "name")
 
-    def field_bytes(self) -> int:
-        """Of the state of a site: stress and plastic strain."""
-        return 16
+    def state_fields(self) -> dict[str, str]:
+        """Fields of the state, and their types."""
+        return {"stress": "f8", "plastic_strain": "f8"}
 
     def busy(self) -> "Model":
         """A model of the same kind that does all that this one can do within a few steps, to compile its functions."""

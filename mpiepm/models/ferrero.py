@@ -143,9 +143,9 @@ class Ferrero(Model):
         """No stress, all sites at rest."""
         return State(np.zeros(shape), np.zeros(shape), active=np.zeros(shape, np.int8))
 
-    def field_bytes(self) -> int:
-        """Of a site: activity beside stress and plastic strain."""
-        return super().field_bytes() + 1
+    def state_fields(self) -> dict[str, str]:
+        """Activity beside stress and plastic strain."""
+        return {**super().state_fields(), "active": "i1"}
 
     def largest_mean_square(self) -> float:
         """ROOM times the squares of the threshold and of the stress that an event sends out; none for random activation."""

@@ -1,8 +1,8 @@
 """Parameters: TOML in, checked once on entry, frozen inside, complete TOML out.
 
 Keys, defaults and meanings stand in `core.sections`, `core.engine_sections`, `core.output_sections` and in the files of the
-models; here they are put together and checked against each other. A wrong file raises `ParameterError` with one line for each
-fault: the dotted key, the value found, what is allowed.
+models and observers; here they are put together and checked against each other. A wrong file raises `ParameterError` with one
+line for each fault: the dotted key, the value found, what is allowed.
 """
 
 import tomllib
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
 
-from mpiepm.core import imports
+from mpiepm.core import imports, registry
 from mpiepm.core.engine_sections import Auto, Event, Split, Step, Sweep
 from mpiepm.core.faults import ParameterError
 from mpiepm.core.output_sections import Tracers
@@ -69,6 +69,9 @@ class Parameters(Section):
         for name in ("engine", "model", "run", "tracers", "output"):
             if isinstance(section := getattr(self, name, None), Section):
                 section.check(self)
+        for _, section in self.output:
+            if isinstance(section, Section):
+                section.check(self)
         return self
 
     def to_toml(self) -> str:
@@ -95,9 +98,18 @@ def _alternatives(names: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-@cache
 def parameters_of(model: type[Model]) -> type[Parameters]:
-    """The class of the parameters of a run of this model."""
+    """The class of the parameters of a run of this model, with the keys of all observers that such a run can have."""
+    return _made(model, registry.observers(stationary=issubclass(model.run, StationaryRun)))
+
+
+@cache
+def _made(model: type[Model], observers: tuple[type[Any], ...]) -> type[Parameters]:
+    stationary = issubclass(model.run, StationaryRun)
+    keys: dict[str, Any] = {}
+    for observer in observers:
+        keys |= observer.keys(stationary=stationary)
+    output = create_model("Output", __base__=model.output, __module__=__name__, **keys)
     first, *more = model.engines
     engine = Annotated[reduce(or_, more, first), Field(discriminator="name")] if more else first
     run_is_needed = any(field.is_required() for field in model.run.model_fields.values())
@@ -111,7 +123,7 @@ def parameters_of(model: type[Model]) -> type[Parameters]:
     }
     if model.has_tracers:
         sections["tracers"] = (Tracers | None, Field(default=None, description="none"))
-    sections["output"] = (model.output, model.output())
+    sections["output"] = (output, output())
     made = create_model("Parameters", __base__=Parameters, __module__=__name__, **sections)
     made.kind = model
     return made

@@ -9,14 +9,17 @@ import numpy as np
 
 from mpiepm.core.schedule import Schedule
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, series
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, series
 
 
 class ActivitySeries(Observer):
     """One entry for every scheduled time, through equilibration and the run."""
 
     name = "series"
+    order = 20
+    of_origins = False
     watches_equilibration = True
     variables = (
         series("time", "f8", "{time}", "since the start of the run"),
@@ -29,6 +32,18 @@ class ActivitySeries(Observer):
         series("stress_variance", "f8", "{stress}^2", "variance over sites"),
         series("stress_kurtosis", "f8", "1", "fourth central moment over sites / variance^2, NaN without stress"),
     )
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """Rates count from the start."""
+        return cls(setting.domain, setting.often, setting.params.engine.resolution)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """An entry for every interval."""
+        interval = max(params.output.interval, params.engine.resolution)
+        entries = int(durations.equilibration / interval) + int(durations.origin / interval)
+        return {variable.name: 8 * entries for variable in cls.variables}
 
     def __init__(self, domain: Domain, schedule: Schedule, time_step: float) -> None:
         self.domain = domain

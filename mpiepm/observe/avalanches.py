@@ -6,14 +6,18 @@ sites, x = 1 - |stress| / threshold, exceeds x0, that is before an event of a si
 sqrt(<|r - <r>|^2>).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.jit import njit
+from mpiepm.core.sections import Positive, Section
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, Variable
 from mpiepm.observe.bins import LogBins
 
 # of the avalanche that goes on: its events so far (-1: it began before we looked), row and column of the first, sums of the
@@ -21,6 +25,25 @@ from mpiepm.observe.bins import LogBins
 _SIZE, _ROW, _COLUMN, _X, _Y, _SQUARE = range(6)
 _BEGAN, _LAST = range(2)
 _UNSEEN = -1
+_BINS = LogBins(0, 12, 8, whole=True)
+
+
+class AvalanchesSection(Section):
+    """[output] avalanches: events that follow each other closely."""
+
+    gaps: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
+        default=(1.0, 10.0), description="an avalanche ends when nothing happens for so many sweeps; one analysis for each"
+    )
+    thresholds: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(strict=False)] = Field(
+        default=(), description="extremal dynamics: it ends when 1 - abs(sigma) / sigma_c > x0 on all sites"
+    )
+
+    def check(self, params: Any) -> None:
+        """They end by what the dynamics has."""
+        if self.thresholds and not params.engine.extremal:
+            raise ValueError("output.avalanches.thresholds: only with engine.dynamics = 'extremal'")
+        if self.gaps and params.engine.extremal:
+            raise ValueError("output.avalanches.gaps: must be [] for extremal dynamics, where time counts events")
 
 
 @njit
@@ -125,6 +148,8 @@ class Avalanches(Observer):
     """Of each criterion, and between an origin and the next: avalanches by size, with their mean duration and extent."""
 
     name = "avalanches"
+    order = 80
+    of_stationary = False
     variables = (
         Variable("avalanches/number", ("origin", "criterion", "size"), "i8", "1", "avalanches in each bin of sizes"),
         Variable("avalanches/duration", ("origin", "criterion", "size"), "f8", "{time}", "sum over those of the bin"),
@@ -132,12 +157,41 @@ class Avalanches(Observer):
         Variable("avalanches/moments", ("origin", "criterion", "power"), "f8", "1", "sums of 1, S, S^2, S^3; largest S"),
     )
 
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.avalanches."""
+        kind = Annotated[AvalanchesSection | None, Change.EQUILIBRATING]
+        return {"avalanches": (kind, Field(default=None, description="sizes, durations and extent of avalanches"))}
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Is the section there?"""
+        return params.output.avalanches is not None
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """For each of the criteria."""
+        section = setting.params.output.avalanches
+        return cls(setting.domain, section.gaps, section.thresholds)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """Numbers for each origin, criterion and bin."""
+        section, bins = params.output.avalanches, _BINS.number
+        criteria = len(section.gaps) + len(section.thresholds)
+        each = 8 * params.run.origins * criteria
+        curves = {f"avalanches/{name}": bins * each for name in ("number", "duration", "extent")}
+        return {
+            "avalanches/gap": 8 * criteria, "avalanches/threshold": 8 * criteria, "avalanches/edges": 8 * (bins + 1),
+            "avalanches/moments": 5 * each, **curves,
+        }  # fmt: skip
+
     def __init__(self, domain: Domain, gaps: tuple[float, ...], thresholds: tuple[float, ...]) -> None:
         self.domain = domain
         self._gaps = np.array([*gaps, *(np.inf for _ in thresholds)])
         self._thresholds = np.array([*(np.inf for _ in gaps), *thresholds])
         criteria = len(self._gaps)
-        self._bins = LogBins(0, 12, 8, whole=True)
+        self._bins = _BINS
         self._counts = np.zeros((criteria, 6), np.int64)
         self._counts[:, _SIZE] = _UNSEEN
         self._times = np.zeros((criteria, 2))

@@ -5,17 +5,22 @@ counted. Neighbouring slabs are joined in pairs, and then the pairs, and so on: 
 how many whole ones there are of each size.
 """
 
+import math
 from collections import Counter
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import scipy  # which loads its parts where they are used: half a second that other runs need not wait
+from pydantic import Field
 
 from mpiepm.core.schedule import LogSpaced
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import Observer, Record, Variable
+from mpiepm.observe.base import Durations, Observer, Record, Setting, Variable
 from mpiepm.observe.bins import LogBins
+from mpiepm.observe.maps import Maps, lags
 from mpiepm.observe.persistence import Persistence
 
 
@@ -80,10 +85,17 @@ def mean_size(sizes: np.ndarray, numbers: np.ndarray) -> float:
     return squares / max(int((numbers * sizes).sum()), 1)
 
 
+def _bins(sites: int) -> LogBins:
+    """Of sizes, up to that of the lattice."""
+    return LogBins(0, int(np.log10(sites)) + 1, 8, whole=True)
+
+
 class Clusters(Observer):
     """Per origin and lag: number of clusters by size, their mean size <s^2> / <s>, and the largest."""
 
     name = "clusters"
+    order = 70
+    of_stationary = False
     variables = (
         Variable("clusters/number", ("origin", "lag", "size"), "f8", "1", "clusters in each bin of sizes, NaN once the "
                  "origin has ended", ragged=True),
@@ -92,9 +104,38 @@ class Clusters(Observer):
         Variable("clusters/largest", ("origin", "lag"), "f8", "sites", "size of the largest", ragged=True),
     )  # fmt: skip
 
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.clusters."""
+        kind = Annotated[Maps | None, Change.EQUILIBRATING]
+        return {"clusters": (kind, Field(default=None, description="sizes of the clusters of mobile sites"))}
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Is the section there?"""
+        return params.output.clusters is not None
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """Of the maps that the observer of persistence keeps."""
+        persistence = setting.made["persistence"]
+        assert isinstance(persistence, Persistence)
+        return cls(setting.domain, lags(setting.params, setting.params.output.clusters), persistence)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """Numbers for each origin, lag and bin."""
+        bins, origins = _bins(math.prod(params.lattice.size)).number, params.run.origins
+        number = len(lags(params, params.output.clusters).up_to(durations.origin))
+        each = 8 * origins * number
+        return {
+            "clusters/lag": 8 * number, "clusters/edges": 8 * (bins + 1), "clusters/number": each * bins,
+            "clusters/mean_size": each, "clusters/largest": each,
+        }  # fmt: skip
+
     def __init__(self, domain: Domain, lags: LogSpaced, persistence: Persistence) -> None:
         self.domain, self._lags, self._persistence = domain, lags, persistence
-        self._bins = LogBins(0, int(np.log10(domain.sites)) + 1, 8, whole=True)
+        self._bins = _bins(domain.sites)
 
     def end_phase(self, state: State, record: Record) -> None:
         """Record the origin that has ended, if one has."""

@@ -5,15 +5,20 @@
 Older origins may still be open when a new one begins, so each keeps the two fields of its own beginning.
 """
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import LogSpaced
+from mpiepm.core.sections import Positive, Section
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import Observer, Record, Variable
+from mpiepm.observe.base import Durations, Observer, Record, Setting, Variable
 from mpiepm.observe.open_origins import OpenOrigins
 
 
@@ -31,10 +36,23 @@ def _row_sums(
         sums[0, i], sums[1, i] = product, cosine
 
 
+class CorrelationsSection(Section):
+    """[output] correlations: C_s(t) of the stress and C_p(t) of the plastic strain."""
+
+    wave_number: Positive = Field(default=2 * math.pi, description="k in C_p = <cos k (gamma(t) - gamma(0))>, mu/sigma_c")
+
+
+def _lags(params: Parameters) -> LogSpaced:
+    """Those of output.lags; of a stationary run, whose lags are rounded up to steps of about 0.1 tau, from 1 on."""
+    lags = None if params.run.stationary else params.output.lags
+    return LogSpaced(lags.first, lags.per_decade) if lags else LogSpaced(1.0, 16)
+
+
 class Correlations(Observer):
     """Per origin: mean of s(t) s(0) and of the cosine at every lag, and of s(0)^2; the ratio of averages is formed offline."""
 
     name = "correlations"
+    order = 50
     variables = (
         Variable("correlations/stress_product", ("origin", "lag"), "f8", "{stress}^2",
                  "mean over sites of stress(lag) stress(0), NaN once the origin has ended", ragged=True),
@@ -42,6 +60,39 @@ class Correlations(Observer):
         Variable("correlations/plastic", ("origin", "lag"), "f8", "1",
                  "C_p: mean over sites of cos k (strain(lag) - strain(0))", ragged=True),
     )  # fmt: skip
+
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.correlations."""
+        what = "C_sigma(t) and C_p(t) from the end of equilibration" if stationary else "C_s(t) and C_p(t)"
+        kind = Annotated[CorrelationsSection | None, Change.EQUILIBRATING]
+        return {"correlations": (kind, Field(default=None, description=what))}
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Is the section there?"""
+        return params.output.correlations is not None
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """For as many open origins as there can be."""
+        params = setting.params
+        wave_number = params.output.correlations.wave_number
+        return cls(setting.domain, _lags(params), overlap=params.run.overlap, wave_number=wave_number)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """A number for each origin and lag."""
+        origins, lags = params.run.origins, len(_lags(params).up_to(durations.origin))
+        return {
+            "correlations/lag": 8 * lags, "correlations/wave_number": 8, "correlations/stress_square": 8 * origins,
+            "correlations/stress_product": 8 * origins * lags, "correlations/plastic": 8 * origins * lags,
+        }  # fmt: skip
+
+    @classmethod
+    def site_bytes(cls, params: Parameters) -> int:
+        """Stress and strain at the open origins."""
+        return 16 * params.run.overlap
 
     def __init__(self, domain: Domain, lags: LogSpaced, *, overlap: int, wave_number: float) -> None:
         self.domain = domain

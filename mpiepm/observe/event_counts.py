@@ -1,13 +1,17 @@
 """Number of events of every site between an origin and the next: where the system moves, and how often."""
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.jit import njit
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, Variable
 
 _MOST = np.uint32(2**32 - 1)
 
@@ -24,10 +28,37 @@ class EventCounts(Observer):
     """One map for each origin."""
 
     name = "event_counts"
+    order = 100
     variables = (
         Variable("origins/event_count", ("origin", "x", "y"), "u4", "1",
                  "events of each site until the next origin, at most 2^32 - 1", distributed=True),
     )  # fmt: skip
+
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.event_counts."""
+        what = "map of the number of events of each site" + (", per origin" if not stationary else "")
+        return {"event_counts": (Annotated[bool, Change.EQUILIBRATING], Field(default=False, description=what))}
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """As the key says."""
+        return bool(params.output.event_counts)
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """No event yet."""
+        return cls(setting.domain)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """A map for each origin."""
+        return {"origins/event_count": 4 * params.run.origins * math.prod(params.lattice.size)}
+
+    @classmethod
+    def site_bytes(cls, params: Parameters) -> int:
+        """The map."""
+        return 4
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain

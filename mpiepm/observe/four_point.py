@@ -5,13 +5,19 @@ averaged over shells of width 2 pi / max(Lx, Ly). P(t) is that of the origin, so
 limit. The dynamic correlation length xi_4 follows from the shape at small q, offline.
 """
 
+from typing import Annotated, Any
+
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.schedule import LogSpaced
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import Observer, Record, Variable
+from mpiepm.observe.base import Durations, Observer, Record, Setting, Variable
+from mpiepm.observe.maps import Maps, lags
 from mpiepm.observe.persistence import Persistence
 
 
@@ -19,10 +25,45 @@ class FourPoint(Observer):
     """S4 of every origin at the given lags."""
 
     name = "four_point"
+    order = 60
+    of_stationary = False
     variables = (
         Variable("four_point/structure_factor", ("origin", "lag", "shell"), "f8", "1",
                  "S4 averaged over the shell, NaN once the origin has ended", ragged=True),
     )  # fmt: skip
+
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.four_point."""
+        kind = Annotated[Maps | None, Change.EQUILIBRATING]
+        return {"four_point": (kind, Field(default=None, description="S4(q, t)"))}
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Is the section there?"""
+        return params.output.four_point is not None
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """Of the maps that the observer of persistence keeps."""
+        persistence = setting.made["persistence"]
+        assert isinstance(persistence, Persistence)
+        return cls(setting.domain, lags(setting.params, setting.params.output.four_point), persistence)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """A number for each origin, lag and shell."""
+        shells, origins = max(params.lattice.size) // 2, params.run.origins
+        number = len(lags(params, params.output.four_point).up_to(durations.origin))
+        return {
+            "four_point/lag": 8 * number, "four_point/wave_number": 8 * shells, "four_point/vectors": 8 * shells,
+            "four_point/structure_factor": 8 * origins * number * shells,
+        }  # fmt: skip
+
+    @classmethod
+    def work_bytes(cls, params: Parameters) -> int:
+        """A map, its transform, and the shell of each wave vector."""
+        return 36
 
     def __init__(self, domain: Domain, lags: LogSpaced, persistence: Persistence) -> None:
         self.domain, self._lags, self._persistence = domain, lags, persistence

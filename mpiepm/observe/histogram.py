@@ -1,14 +1,18 @@
 """Histogram of the local stress, one per origin: P(sigma) = counts / (sum of counts and outside) / bin width."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import Schedule
+from mpiepm.core.sections import Positive, Section
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, Variable
 
 
 @njit
@@ -22,14 +26,42 @@ def _fill(stress: np.ndarray, limit: float, counts: np.ndarray) -> None:
             counts[int(position) if 0.0 <= position < bins else bins] += 1
 
 
+class Histogram(Section):
+    """[output] histogram: of the local stress, filled at every lag."""
+
+    bins: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=320)
+    limit: Positive = Field(default=4.0, description="edges run from -limit to +limit; the rest is counted as outside")
+
+
 class StressHistogram(Observer):
     """Counts of the local stress over all scheduled lags of an origin."""
 
     name = "stress_histogram"
+    order = 30
     variables = (
         Variable("histograms/stress/counts", ("origin", "bin"), "i8", "1", "sites in each bin, all lags together"),
         Variable("histograms/stress/outside", ("origin",), "i8", "1", "sites beyond the edges"),
     )
+
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.histogram."""
+        return {"histogram": (Annotated[Histogram, Change.EQUILIBRATING], Field(default=Histogram()))}
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """Empty bins."""
+        histogram = setting.params.output.histogram
+        return cls(setting.domain, setting.often, histogram.bins, histogram.limit)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """Counts of each origin, and the edges."""
+        origins, bins = params.run.origins, params.output.histogram.bins
+        return {
+            "histograms/stress/edges": 8 * (bins + 1), "histograms/stress/counts": 8 * origins * bins,
+            "histograms/stress/outside": 8 * origins,
+        }  # fmt: skip
 
     def __init__(self, domain: Domain, schedule: Schedule, bins: int, limit: float) -> None:
         self.domain = domain

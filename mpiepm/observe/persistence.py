@@ -4,15 +4,19 @@ p_i(t) = 1 if site i has had no event since the origin, P(t) = mean of p_i (Ozaw
 event times holds every p_i(t) of its origin.
 """
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import LogSpaced
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
-from mpiepm.observe.base import Observer, Record, Variable
+from mpiepm.observe.base import Durations, Observer, Record, Setting, Variable
 from mpiepm.observe.open_origins import OpenOrigins
 
 
@@ -52,6 +56,11 @@ def _as_type(first_time: np.ndarray, kind: str) -> np.ndarray:
     return np.where(np.isinf(first_time), np.inf, np.minimum(first_time, largest)).astype(kind)
 
 
+def _kind_of_maps(params: Parameters) -> str:
+    """Single precision, unless lags may be beyond it; extremal dynamics counts events."""
+    return "f4" if params.engine.extremal or params.model.single_precision_suffices() else "f8"
+
+
 class Persistence(Observer):
     """P(lag) of every origin, raw; averages over origins and chi4 are formed offline.
 
@@ -65,6 +74,36 @@ class Persistence(Observer):
     """
 
     name = "persistence"
+    order = 0
+    of_stationary = False
+
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.first_event_maps."""
+        what = "store the lag of the first event of every site, per origin"
+        return {"first_event_maps": (Annotated[bool, Change.EQUILIBRATING], Field(default=True, description=what))}
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """For as many open origins as there can be."""
+        params = setting.params
+        lags = LogSpaced(params.output.lags.first, params.output.lags.per_decade)
+        maps = _kind_of_maps(params) if params.output.first_event_maps else None
+        return cls(setting.domain, lags, overlap=params.run.overlap, maps=maps)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """P for each origin and lag, and the maps."""
+        output, origins = params.output, params.run.origins
+        lags = len(LogSpaced(output.lags.first, output.lags.per_decade).up_to(durations.origin))
+        maps = np.dtype(_kind_of_maps(params)).itemsize * origins * math.prod(params.lattice.size) * output.first_event_maps
+        sizes = {"persistence/lag": 8 * lags, "persistence/value": 8 * origins * lags}
+        return {**sizes, "origins/first_event_time": maps}
+
+    @classmethod
+    def site_bytes(cls, params: Parameters) -> int:
+        """Maps of the open origins."""
+        return 8 * params.run.overlap
 
     def __init__(self, domain: Domain, lags: LogSpaced, *, overlap: int, maps: str | None) -> None:
         self.domain = domain

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.schedule import Schedule
+from mpiepm.core.schedule import LogSpaced, Schedule, end_of_step
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import ENDING, EQUILIBRATION, Observer, Record, Variable, series
+from mpiepm.observe.base import ENDING, EQUILIBRATION, Durations, Observer, Record, Setting, Variable, series
 
 
 class Series(Observer):
     """Yield rate, mean and variance of the stress at every scheduled lag."""
 
     name = "series"
+    order = 20
+    of_stationary = False
     watches_equilibration = True
     variables = (
         series("time", "f8", "{time}", "since the start of the run"),
@@ -27,6 +30,18 @@ class Series(Observer):
         series("mean_stress", "f8", "{stress}", "mean over sites"),
         series("stress_variance", "f8", "{stress}^2", "variance over sites"),
     )
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """Rates count from the start."""
+        return cls(setting.domain, setting.often)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """An entry for every lag of every phase."""
+        entries = _entries(params, durations.equilibration)
+        entries += (params.run.origins + params.run.overlap - 1) * _entries(params, durations.spacing)
+        return {variable.name: 8 * entries for variable in cls.variables}
 
     def __init__(self, domain: Domain, schedule: Schedule) -> None:
         self.domain = domain
@@ -63,15 +78,28 @@ class Series(Observer):
         self._origin, self._last = scalars["origin"], tuple(scalars["last"])
 
 
+def _entries(params: Parameters, duration: float) -> int:
+    """Entries of one phase: the lags, but only one for each boundary of the engine."""
+    lags = LogSpaced(params.output.lags.first, params.output.lags.per_decade).up_to(duration).tolist()
+    step = 0.0 if params.engine.name == "auto" else params.engine.resolution  # which rarely chooses the one that has steps
+    return len({end_of_step(lag, step) for lag in lags}) if step else len(lags)
+
+
 class Origins(Observer):
     """Start, duration and number of events of every origin: 1 / Gamma = duration * sites / events."""
 
     name = "origins"
+    order = 10
     variables = (
         Variable("origins/time", ("origin",), "f8", "{time}", "of the origin, since the start of the run"),
         Variable("origins/duration", ("origin",), "f8", "{time}", "from the origin to the next, or to its end"),
         Variable("origins/events", ("origin",), "i8", "1", "on the whole lattice, in this duration"),
     )
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """A number for each origin."""
+        return {variable.name: 8 * params.run.origins for variable in cls.variables}
 
     def __init__(self) -> None:
         self._origin, self._events = EQUILIBRATION, 0

@@ -3,15 +3,19 @@
 Lag 0 is the state at the origin. An origin that ends before a lag has no snapshot there.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.schedule import At, end_of_step
+from mpiepm.core.sections import Count, NotNegative
+from mpiepm.core.trajectory import Change
 from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, Variable
 from mpiepm.observe.persistence import Persistence
 
 
@@ -22,6 +26,7 @@ class Snapshots(Observer):
     """
 
     name = "snapshots"
+    order = 40
     variables: tuple[Variable, ...] = (
         Variable("fields/time", ("snapshot",), "f8", "{time}", "since the start of the run"),
         Variable("fields/origin", ("snapshot",), "i8", "1", "number of the origin"),
@@ -30,6 +35,44 @@ class Snapshots(Observer):
         Variable("fields/plastic_strain", ("snapshot", "x", "y"), "f8", "{stress}/mu", "local plastic strain",
                  distributed=True),
     )  # fmt: skip
+
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.snapshots and, where there are several origins, output.snapshot_origins."""
+        kind = Annotated[tuple[NotNegative, ...], Change.ALWAYS]
+        if stationary:
+            what = "times since equilibration at which the fields are stored, from 0 on"
+            return {"snapshots": (kind, Field(default=(), strict=False, description=what))}
+        what = "lags of every origin at which the fields are stored; 0: the state at the origin"
+        few = Field(default=1, description="only the first origins store snapshots")
+        return {
+            "snapshots": (kind, Field(default=(), strict=False, description=what)),
+            "snapshot_origins": (Annotated[Count, Change.ALWAYS], few),
+        }
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Is there a lag?"""
+        return bool(params.output.snapshots)
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """With the maps of the observer of persistence, if there is one."""
+        output, persistence = setting.params.output, setting.made.get("persistence")
+        assert persistence is None or isinstance(persistence, Persistence)
+        return cls(output.snapshots, getattr(output, "snapshot_origins", 1), persistence)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """Two fields of float64 and one of bytes for each lag that is reached."""
+        output, sites = params.output, math.prod(params.lattice.size)
+        reached = sum(lag <= durations.spacing for lag in output.snapshots)
+        taken = reached * min(params.run.origins, getattr(output, "snapshot_origins", 1))
+        third = "fields/active" if params.run.stationary else "fields/persistence"
+        return {
+            "fields/time": 8 * taken, "fields/origin": 8 * taken, "fields/lag": 8 * taken,
+            "fields/stress": 8 * taken * sites, "fields/plastic_strain": 8 * taken * sites, third: taken * sites,
+        }  # fmt: skip
 
     def __init__(self, lags: tuple[float, ...], origins: int, persistence: Persistence | None) -> None:
         third = ("persistence", "1 where no event since the origin") if persistence else ("active", "sign where active, else 0")

@@ -4,16 +4,48 @@ from typing import Any
 
 import numpy as np
 
-from mpiepm.core.schedule import Schedule
+from mpiepm.core.schedule import Every, LogSpaced, Schedule
 from mpiepm.engine.tracers import Tracers
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, Variable
+
+
+def _frames(params: Parameters) -> Schedule:
+    """When there is a frame."""
+    tracers = params.tracers
+    assert tracers is not None
+    frames = tracers.frames
+    return LogSpaced(frames.first, frames.per_decade) if frames else Every(tracers.interval or 1.0)
 
 
 class Trajectories(Observer):
     """A frame when equilibration ends, and at every scheduled time after it."""
 
     name = "trajectories"
+    order = 110
+    of_origins = False
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Are there tracers?"""
+        return getattr(params, "tracers", None) is not None
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """Of the engine's tracers."""
+        return cls(setting.tracers, _frames(setting.params))
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """The first frame, and one for each time."""
+        tracers, schedule = params.tracers, _frames(params)
+        assert tracers is not None
+        if isinstance(schedule, LogSpaced):
+            frames = 1 + len(schedule.up_to(durations.origin))
+        else:
+            frames = 1 + int(durations.origin / max(tracers.interval or 1.0, params.engine.resolution))
+        return {"tracers/time": 8 * frames, "tracers/position": 16 * frames * tracers.number}
 
     def __init__(self, tracers: Tracers, schedule: Schedule) -> None:
         self.schedule = schedule

@@ -5,15 +5,20 @@ the mean exchange time is 1 / Gamma; tau_alpha, of persistence, is the larger ag
 of duration D cannot see times beyond D.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from mpiepm.core.jit import njit
+from mpiepm.core.trajectory import Change
 from mpiepm.grid.domain import Domain
+from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import Events, State
-from mpiepm.observe.base import EQUILIBRATION, Observer, Record, Variable
+from mpiepm.observe.base import EQUILIBRATION, Durations, Observer, Record, Setting, Variable
 from mpiepm.observe.bins import LogBins
+
+_BINS = LogBins(-6, 18, 8)
 
 
 @njit
@@ -35,14 +40,43 @@ class WaitingTimes(Observer):
     """Exchange times that end between an origin and the next, by size, and those still open then."""
 
     name = "waiting_times"
+    order = 90
     variables = (
         Variable("waiting_times/exchange", ("origin", "bin"), "i8", "1", "exchange times in each bin"),
         Variable("waiting_times/open", ("origin", "bin"), "i8", "1", "times from a site's last event to the end, in each bin"),
     )  # fmt: skip
 
+    @classmethod
+    def keys(cls, *, stationary: bool) -> dict[str, tuple[Any, Any]]:
+        """output.waiting_times."""
+        what = f"times between successive {'activations' if stationary else 'events'} of a site"
+        return {"waiting_times": (Annotated[bool, Change.EQUILIBRATING], Field(default=stationary, description=what))}
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """As the key says."""
+        return bool(params.output.waiting_times)
+
+    @classmethod
+    def make(cls, setting: Setting) -> Observer:
+        """No event yet."""
+        return cls(setting.domain)
+
+    @classmethod
+    def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
+        """Counts of each origin, and the edges."""
+        bins = _BINS.number
+        each = 8 * params.run.origins * bins
+        return {"waiting_times/edges": 8 * (bins + 1), "waiting_times/exchange": each, "waiting_times/open": each}
+
+    @classmethod
+    def site_bytes(cls, params: Parameters) -> int:
+        """Time of the last event."""
+        return 8
+
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
-        self._bins = LogBins(-6, 18, 8)
+        self._bins = _BINS
         self._last = np.full(domain.local_shape, -np.inf)  # last event, sweeps since the beginning of the phase
         self._counts = np.zeros(self._bins.number, np.int64)
         self._origin = EQUILIBRATION

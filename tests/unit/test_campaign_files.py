@@ -16,9 +16,9 @@ from mpiepm.cli import main
 from mpiepm.core.amounts import in_bytes
 from mpiepm.core.engine_sections import Split
 from mpiepm.core.faults import ParameterError
-from mpiepm.core.output_sections import Maps
 from mpiepm.io import rundir
 from mpiepm.models.parameters import Parameters, from_values, load
+from mpiepm.observe.maps import Maps
 
 ROOT = Path(__file__).parents[2]
 FILE = """

@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -130,3 +132,9 @@ def test_the_documentation_lists_every_key() -> None:
         return found
 
     assert documented == keys(parameters_of(Epmq), "") | keys(parameters_of(Ferrero), "")
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    """A process of its own, in which no file of a user has defined a model or observer."""
+    program = Path(__file__).parents[2] / "docs" / "generate.py"
+    assert subprocess.run([sys.executable, program, "--check"], check=False).returncode == 0, "run docs/generate.py"
