@@ -77,7 +77,7 @@ def _progress(folder: Path, params: Parameters | None) -> tuple[list[tuple[str, 
     rows: list[tuple[str, str]] = []
     for path in checkpoint.existing(folder):
         try:
-            seal_of(path, "checkpoint", checkpoint.READABLE)
+            seal_of(path, "checkpoint", checkpoint.SCHEMA)
             header, parts = checkpoint.read_header(path), checkpoint.read_parts(path)
         except ParameterError as error:
             rows.append(("damaged", str(error)))

@@ -118,7 +118,7 @@ def _check_sums(report: Report, path: Path, file: h5py.File) -> None:
 
 def _checkpoint(report: Report, path: Path, params: Parameters | None) -> list[str]:
     """Check one checkpoint; seals of the journal segments that it needs."""
-    whole = report.attempt(lambda: seal_of(path, "checkpoint", checkpoint.READABLE))
+    whole = report.attempt(lambda: seal_of(path, "checkpoint", checkpoint.SCHEMA))
     header = report.attempt(lambda: checkpoint.read_header(path)) if whole else None
     if header is None:
         return []

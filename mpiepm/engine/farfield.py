@@ -42,10 +42,7 @@ class FarField:
         transform = Transform(domain, "double", engine.planning)
         spectra, fine_sums = eshelby.spectra(domain.shape, transform.kx, transform.ky, HARMONICS)
         at_zero = transform.sum_columns(spectra.sum(axis=2)) / (lx * ly)
-        if model.kernel == "paper":
-            norm = -transform.sum_columns(fine_sums) / (4 * lx * ly)
-        else:
-            norm = -eshelby.harmonic_sum(at_zero, eshelby.quadrature_angles())
+        norm = eshelby.norm(model.kernel, domain.shape, transform.sum_columns(fine_sums), at_zero)
         x = np.minimum(np.arange(lx), lx - np.arange(lx))[domain.rows]
         y = np.minimum(np.arange(ly), ly - np.arange(ly))
         near = np.maximum(x[:, None], y[None, :]) <= radius

@@ -98,10 +98,7 @@ class Redistribution:
         transform, (lx, ly) = self.transform, domain.shape
         spectra, fine_sums = eshelby.spectra(domain.shape, transform.kx, transform.ky, engine.harmonics)
         at_zero = transform.sum_columns(spectra.sum(axis=2)) / (lx * ly)
-        if model.kernel == "paper":
-            norm = -transform.sum_columns(fine_sums) / (4 * lx * ly)
-        else:
-            norm = -eshelby.harmonic_sum(at_zero, eshelby.quadrature_angles())
+        norm = eshelby.norm(model.kernel, domain.shape, transform.sum_columns(fine_sums), at_zero)
         self._table = eshelby.angle_table(norm, _ANGLE_STEPS)
         self._slot = np.zeros(ly, np.int64)
         self._begin = np.empty(domain.local_shape[0] + 1, np.int64)

@@ -11,7 +11,6 @@ Approximations, and nothing else: the far field lags, kicks across edges wait, a
 """
 
 import math
-from base64 import b64decode
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -219,8 +218,6 @@ class SplitEngine:
         self._since, self._end, self._squares = scalars["since"], scalars["end"], scalars["squares"]
         self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
         crossing = fields.get("crossing", np.empty((0, 5)))
-        if "crossing" in scalars and self.domain.rank == 0:  # of "mpiepm checkpoint 3"
-            crossing = np.frombuffer(b64decode(scalars["crossing"]), "<f8").reshape(-1, 5)
         self._crossing = [self.domain.send(crossing, self.domain.owners(crossing[:, 1]))]
         self._clocks.limit[:] = fields["limit"]
         self._far.source[0], self._far.source[1] = fields["cosine"], fields["sine"]

@@ -171,6 +171,11 @@ def _blocks(array: np.ndarray, scratch: np.ndarray) -> Iterator[tuple[int, np.nd
         yield first, array[first : first + len(scratch)]
 
 
+def whole_wave_numbers(length: int) -> np.ndarray:
+    """Integer wave numbers of a side of so many sites, in FFT order: 0, 1, ..., -2, -1: int64 (length,)."""
+    return (np.fft.fftfreq(length) * length).round().astype(np.int64)
+
+
 class Transform:
     """Transform pair of real fields on the slabs of `domain`; all fields of one call share one exchange.
 
@@ -200,7 +205,7 @@ class Transform:
         self._columns = columns.astype(np.int64)
         self.spectral_shape = (last - first, lx)
         self.ky = np.arange(first, last)
-        self.kx = (np.fft.fftfreq(lx) * lx).round().astype(np.int64)
+        self.kx = whole_wave_numbers(lx)
 
         flags = (_FLAGS[planning],)
         row_height, column_height = (_block_height(n * self.complex.itemsize) for n in (half, lx))

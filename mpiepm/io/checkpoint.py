@@ -27,7 +27,6 @@ from mpiepm.io.reading import for_reading
 from mpiepm.models.parameters import Parameters, parse
 
 SCHEMA = "mpiepm checkpoint 4"
-READABLE = (SCHEMA, "mpiepm checkpoint 3")
 STATE = "state.h5"
 KEEP = 2
 _NAME = re.compile(r"checkpoint-(\d{6,})\.h5")
@@ -146,7 +145,7 @@ def sound_state(folder: Path, domain: Domain, params: Parameters) -> Sound:
 
 def _check(path: Path, params: Parameters) -> None:
     """Raises ParameterError if the checkpoint is not sound, or of a run that cannot become one of `params`."""
-    seal_of(path, "checkpoint", READABLE)
+    seal_of(path, "checkpoint", SCHEMA)
     stored, reached = progress(path)
     if refused := trajectory.refusals(stored, params, reached):
         raise ParameterError(f"{path}: belongs to a run with other parameters: {'; '.join(refused)}")
@@ -188,7 +187,7 @@ def read_parts(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _scalars(path: Path) -> dict[str, Any]:
-    with open_sealed(path, "checkpoint", READABLE) as file:
+    with open_sealed(path, "checkpoint", SCHEMA) as file:
         try:
             result: dict[str, Any] = json.loads(file.attrs["scalars"])
             return result

@@ -36,7 +36,7 @@ def segment(run: Path, number: int) -> Path:
 
 def seal_of_segment(path: Path) -> str:
     """The name of its seal; raises ParameterError like `opening.seal_of`."""
-    return seal_of(path, "journal", (SCHEMA,))
+    return seal_of(path, "journal", SCHEMA)
 
 
 def faults(run: Path, seals: Sequence[str]) -> dict[int, str]:

@@ -47,7 +47,7 @@ def open_archive(path: Path, schema: str) -> h5py.File:
     if found != schema:
         file.close()
         if found.startswith("mpiepm "):
-            raise _other_schema(path, found, [schema])
+            raise _other_schema(path, found, schema)
         raise ParameterError(f"{path}: not an archive of mpiepm")
     return file
 
@@ -59,13 +59,13 @@ def damaged(path: Path, error: Exception) -> ParameterError:
     return ParameterError(f"{path}: damaged: {reason[1] if reason else text}")
 
 
-def open_sealed(path: Path, kind: str, schemas: Sequence[str], *, whole: bool = False) -> h5py.File:
+def open_sealed(path: Path, kind: str, schema: str, *, whole: bool = False) -> h5py.File:
     """A checkpoint or a segment, for reading: all of it but the datasets is what was written, with `whole` these too.
 
     Parameters
     ----------
     kind : "checkpoint" or "journal"
-    schemas : those that the caller reads
+    schema : what the caller reads
 
     Raises
     ------
@@ -74,25 +74,25 @@ def open_sealed(path: Path, kind: str, schemas: Sequence[str], *, whole: bool = 
     _require_file(path)
     try:
         if not _compare(path, None if whole else [checksum.REST]):
-            _without_sums(path, kind, schemas)
+            _without_sums(path, kind, schema)
         file = for_reading(path)
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror or error}") from None
-    schema = text(file.attrs, "schema")
-    if schema not in schemas:
+    found = text(file.attrs, "schema")
+    if found != schema:
         file.close()
-        raise _other_schema(path, schema, schemas)
+        raise _other_schema(path, found, schema)
     return file
 
 
-def seal_of(path: Path, kind: str, schemas: Sequence[str]) -> str:
+def seal_of(path: Path, kind: str, schema: str) -> str:
     """The name of the seal of a checkpoint or segment that is as it was written, all of it; arguments like `open_sealed`.
 
     Raises
     ------
     ParameterError : if it is not
     """
-    open_sealed(path, kind, schemas, whole=True).close()
+    open_sealed(path, kind, schema, whole=True).close()
     sums = checksum.read(path)
     assert sums is not None
     return sums.name
@@ -129,19 +129,19 @@ def _compare(path: Path, names: Sequence[str] | None) -> bool:
     return sums is not None
 
 
-def _other_schema(path: Path, schema: str, schemas: Sequence[str]) -> ParameterError:
-    return ParameterError(f"{path}: is {schema!r}, this program reads {' and '.join(map(repr, schemas))}")
+def _other_schema(path: Path, found: str, schema: str) -> ParameterError:
+    return ParameterError(f"{path}: is {found!r}, this program reads {schema!r}")
 
 
-def _without_sums(path: Path, kind: str, schemas: Sequence[str]) -> None:
+def _without_sums(path: Path, kind: str, schema: str) -> None:
     """Raises ParameterError that says what a file without a seal is."""
-    schema = ""
+    found = ""
     if path.stat().st_size > 0:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if found := re.search(rb"mpiepm (checkpoint|journal|archive) \d{1,9}", data):
-                schema = found[0].decode()
-    if not schema:
+            if match := re.search(rb"mpiepm (checkpoint|journal|archive) \d{1,9}", data):
+                found = match[0].decode()
+    if not found:
         raise ParameterError(f"{path}: not a {kind} of mpiepm")
-    if schema not in schemas:
-        raise _other_schema(path, schema, schemas)
+    if found != schema:
+        raise _other_schema(path, found, schema)
     raise ParameterError(f"{path}: damaged: it was cut short or changed after it was written")

@@ -28,6 +28,7 @@ from typing import Literal
 import numpy as np
 
 from mpiepm.core.jit import njit
+from mpiepm.grid.fft import whole_wave_numbers
 
 KernelName = Literal["paper", "conserving"]
 ANGLES = 48  # quadrature points in psi; harmonic m is contaminated by harmonic ANGLES - m, below 1e-16 for m <= 16
@@ -140,13 +141,21 @@ def real_space(shape: tuple[int, int], name: KernelName, harmonics: int) -> tupl
     Serial; the value at r = 0 is that of g, not yet taken out.
     """
     lx, ly = shape
-    kx, ky = (np.fft.fftfreq(lx) * lx).round().astype(int), np.arange(ly // 2 + 1)
+    kx, ky = whole_wave_numbers(lx), np.arange(ly // 2 + 1)
     transformed, sums = spectra(shape, kx, ky, harmonics)
     fields = np.fft.irfft2(transformed.transpose(0, 2, 1), s=shape)
-    if name == "conserving":
-        return fields, -harmonic_sum(fields[:, 0, 0], quadrature_angles())
     twice = np.where((ky == 0) | (2 * ky == ly), 1.0, 2.0)
-    return fields, -(sums @ twice) / (4 * lx * ly)
+    return fields, norm(name, shape, sums @ twice, fields[:, 0, 0])
+
+
+def norm(name: KernelName, shape: tuple[int, int], fine_sum: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
+    """N at `quadrature_angles`: minus the mean of ghat over the fine lattice ("paper", eq. 16), or -g(0) ("conserving").
+
+    fine_sum : (ANGLES,), sum of ghat over the fine lattice;  at_zero : (2M + 1,), the harmonics of g at r = 0
+    """
+    if name == "paper":
+        return -fine_sum / (4 * shape[0] * shape[1])
+    return -harmonic_sum(at_zero, quadrature_angles())
 
 
 def inverse_norm_series(norm: np.ndarray) -> np.ndarray:

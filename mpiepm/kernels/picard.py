@@ -16,6 +16,8 @@ corrected wave numbers. All kernels here are real: those of the displacement are
 
 import numpy as np
 
+from mpiepm.grid.fft import whole_wave_numbers
+
 
 def wave_numbers(length: int, k: np.ndarray, *, laplacian_correction: bool) -> np.ndarray:
     """Wave numbers of the integers `k` on a side of `length` sites: float64, the like of k."""
@@ -66,7 +68,7 @@ def real_space(
     shape: tuple[int, int], *, mean_stress: float = 0.0, laplacian_correction: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """G(r), Ux(r), Uy(r) on the whole lattice, float64 (Lx, Ly), source at [0, 0]. Serial; for tables and tests."""
-    kx, ky = (np.fft.fftfreq(shape[0]) * shape[0]).round().astype(int), np.arange(shape[1] // 2 + 1)
+    kx, ky = whole_wave_numbers(shape[0]), np.arange(shape[1] // 2 + 1)
     g = stress(shape, kx, ky, mean_stress=mean_stress, laplacian_correction=laplacian_correction)
     u = 1j * displacement(shape, kx, ky, laplacian_correction=laplacian_correction)
     return (

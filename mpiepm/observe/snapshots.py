@@ -119,7 +119,7 @@ class Snapshots(Observer):
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self._origin, self._durations = scalars["origin"], list(scalars.get("durations", []))  # older checkpoints have none
+        self._origin, self._durations = scalars["origin"], list(scalars["durations"])
 
 
 def not_reached(lags: Sequence[float], durations: Sequence[float], time: str) -> list[str]:

@@ -56,18 +56,3 @@ def low_temperature_density(stress: np.ndarray, alpha: float) -> np.ndarray:
     edge = edge_of_coupling(alpha)
     s = np.minimum(np.abs(stress), edge)
     return np.asarray((math.exp(edge - 1.0) - np.exp(s - 1.0) + e * (s - edge)) / (2.0 * alpha * (1.0 - e)))
-
-
-def low_temperature_yield_rate(temperature: float, alpha: float, exponent: float = 1.5) -> float:
-    """Gamma at T -> 0 with its prefactor, per sweep; the paper gives the exponential alone (eq. 4). Relative error O(T).
-
-    Gamma = e^(2 gamma_E) / alpha (T / E')^2 e^(-E / T),   E = (1 - sigma_bar) ** a,   E' = a (1 - sigma_bar) ** (a - 1).
-
-    In a layer of width T / E' around sigma_bar, SI eq. 30 is alpha Gamma P'' = e^((E' (s - sigma_bar) - E) / T) P. Hence
-    P ~ K_0(z), z = 2 T / (E' sqrt(alpha Gamma)) e^((E' (s - sigma_bar) - E) / 2T). For small z that is a straight line in s,
-    0 where ln(z / 2) = -gamma_E; by eq. 32 this is at sigma_bar. So d(-ln Gamma) / d(1/T) = E + 2 T.
-    """
-    distance = 1.0 - edge_of_coupling(alpha)
-    slope = exponent * distance ** (exponent - 1.0)
-    prefactor = math.exp(2.0 * float(np.euler_gamma)) / alpha * (temperature / slope) ** 2
-    return float(prefactor * math.exp(-(distance**exponent) / temperature))

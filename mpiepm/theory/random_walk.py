@@ -14,7 +14,6 @@ arbitrary time of the stationary state it is N(t) = t / <tau>, N(s) = 1 / (<tau>
 FMB's psi ~ tau^(-2/3) is the last with nu = 1/3: slope -4/3 and t^(1/3). They print t^(1/3), but s^(-5/3), which is t^(2/3).
 """
 
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import exprel, gammainc, hyp1f1
@@ -56,28 +55,6 @@ def events_slope(edges: np.ndarray, counts: np.ndarray, s: np.ndarray) -> np.nda
     """d ln N / d ln s = -1 + s psi' / (psi (1 - psi)) (m,), without differences. Arguments like `transform`."""
     psi, complement, descent = _transform(edges, counts, s)
     return np.asarray(-1.0 - descent / (psi * complement))
-
-
-@dataclass(frozen=True)
-class MeanField:
-    """Exponents of Bouchaud & Pitard (2001) in d dimensions, as FMB quote them: an event displaces by u ~ r^-(d - 1)."""
-
-    dimension: int
-
-    @property
-    def shape(self) -> float:
-        """gamma = d / (d - 1) of S = exp(-alpha (q t)^gamma), for times below the duration of an event."""
-        return self.dimension / (self.dimension - 1.0)
-
-    @property
-    def large(self) -> float:
-        """Of P(u) ~ u^-(2d - 1)/(d - 1), large displacements: next to one event."""
-        return -(2.0 * self.dimension - 1.0) / (self.dimension - 1.0)
-
-    @property
-    def small(self) -> float:
-        """Of P(u) ~ u^(d - 1), small displacements: far from all events."""
-        return self.dimension - 1.0
 
 
 def velocity_square(activity: float, gain: float, kernel_square: float) -> float:

@@ -74,12 +74,6 @@ def test_power_law_with_cutoff_as_in_fmb() -> None:
     assert found[-1] == pytest.approx(-4.0 / 3.0, abs=1e-3)
 
 
-def test_mean_field_exponents() -> None:
-    two, three = random_walk.MeanField(2), random_walk.MeanField(3)
-    assert (two.shape, two.large, two.small) == (2.0, -3.0, 1.0)
-    assert (three.shape, three.large, three.small) == (1.5, -2.5, 2.0)
-
-
 def test_random_model() -> None:
     square = random_walk.velocity_square(0.014, 0.5, 1.369829)
     assert square == pytest.approx(0.25 * 0.014 * 1.369829)
