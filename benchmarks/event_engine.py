@@ -74,7 +74,7 @@ def perform(engine: EventEngine, state: State, events: int) -> None:
         batch = min(events, 4096, engine._limit(state, math.inf))
         state.events += engine._perform(state, math.inf, batch)
         events -= batch
-    pending.catch_up_all(engine._tables, engine._pending, engine.domain.first_row, state.stress)
+    pending.catch_up_all(engine._response, engine._slab(state))
 
 
 def main() -> None:

@@ -36,10 +36,10 @@ def lag(params: Parameters, samples: int) -> float:
         steps += 1
         if state.events < 5 * simulation.domain.sites or steps % 7:
             continue
-        source, uniform = engine._far.source.copy(), engine._far.uniform.copy()
+        source, uniform = engine._far.sources.source.copy(), engine._far.sources.uniform.copy()
         waiting = np.zeros_like(state.stress)
         engine._far.flush(waiting)
-        engine._far.source[:], engine._far.uniform[:] = source, uniform
+        engine._far.sources.source[:], engine._far.sources.uniform[:] = source, uniform
         squares.append(float(np.mean(waiting**2)))
         if len(squares) == samples:
             break

@@ -17,8 +17,8 @@ import numpy as np
 from mpiepm.core.jit import njit
 from mpiepm.engine import bounds, thinning
 from mpiepm.engine.bounds import Rates
-from mpiepm.engine.pending import Pending, catch_up, push, take_turns
-from mpiepm.engine.realspace import Tables
+from mpiepm.engine.buffers import COLUMN, DROP, ROW, TIME, TOO_LATE, VIOLATION, Slab
+from mpiepm.engine.pending import Response, catch_up, push, take_turns
 from mpiepm.engine.single import SingleEvents
 from mpiepm.engine.thinning import NOBODY, VIOLATED, Clocks, Rejections, draw_wait, propose, undo
 from mpiepm.grid.collective import Exchange, first
@@ -38,17 +38,15 @@ def _deep(p: Rates, time: float) -> float:
 
 
 @njit
-def _perform(
-    tables: Tables, pending: Pending, elastic: bool, p: Rates, clocks: Clocks, seed: int, first_row: int,
-    message: np.ndarray, stress: np.ndarray, plastic_strain: np.ndarray,
-) -> None:  # fmt: skip
+def _perform(response: Response, p: Rates, clocks: Clocks, seed: int, slab: Slab, message: np.ndarray) -> None:
     """Bring this rank's rows past the event of `message`."""
-    wait, row, column, drop, angle = message[0], int(message[1]), int(message[2]), message[3], message[4]
-    own = row - first_row
+    wait, row, column, drop = message[TIME], int(message[ROW]), int(message[COLUMN]), message[DROP]
+    stress, pending = slab.stress, response.pending
+    own = row - slab.first_row
     here = 0 <= own < stress.shape[0]
     before = stress[own, column] if here else 0.0
-    if elastic:
-        push(tables, pending, first_row, row, column, drop, angle, stress)
+    if response.elastic:
+        push(response, slab, message)
     rows, n = np.empty(stress.shape[0], np.int64), 0  # whose bounds may fail
     moved, remaining = pending.moved, clocks.remaining
     for i in range(stress.shape[0]):
@@ -57,14 +55,14 @@ def _perform(
             moved[i] = 0.0
             rows[n] = i
             n += 1
-    catch_up(tables, pending, first_row, stress, rows[:n])
+    catch_up(response, slab, rows[:n])
     if here:
         stress[own, column] = before - drop
-        plastic_strain[own, column] += drop / p.law.shear_modulus
+        slab.plastic_strain[own, column] += drop / p.law.shear_modulus
         thinning.tighten_around(p, clocks, stress, own, column)
     thinning.scan(p, clocks, stress, rows[:n], p.scan_after)
-    if elastic:
-        take_turns(tables, pending, first_row, stress)
+    if response.elastic:
+        take_turns(response, slab)
     if here:
         clocks.draws[own] += 1
         remaining[own] = draw_wait(clocks, seed, row, own)
@@ -72,36 +70,35 @@ def _perform(
 
 @njit
 def _run(
-    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, p: Rates, clocks: Clocks, log: Rejections,
-    seed: int, first_row: int, now: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
-    messages: np.ndarray, events: np.ndarray, limit: int,
+    exchange: Exchange, response: Response, p: Rates, clocks: Clocks, log: Rejections, seed: int, slab: Slab,
+    now: float, until: float, messages: np.ndarray, events: np.ndarray, limit: int,
 ) -> tuple[int, float]:  # fmt: skip
-    """Up to `limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; new `now`. Collective.
+    """Up to `limit` events of all ranks, into `events` (limit, 5), their times since the origin; new `now`. Collective.
 
-    Instead of their number, with the message in events[0]: -1 if a bound is violated, -2 if the wait is longer than LONGEST.
+    Instead of their number VIOLATION or TOO_LATE, with the message in events[0].
     """
     n = 0
     message = np.empty(5)
     while n < limit:
-        rejected = propose(tables, pending, p, clocks, log, seed, first_row, now, until, stress, message)
+        rejected = propose(response, p, clocks, log, seed, slab, now, until, message)
         first(exchange, message, messages)
-        if message[0] == np.inf:
+        if message[TIME] == np.inf:
             break
-        if message[0] == VIOLATED:
+        if message[TIME] == VIOLATED:
             events[0] = message
-            return -1, now
-        if message[0] > LONGEST:
+            return VIOLATION, now
+        if message[TIME] > LONGEST:
             events[0] = message
-            return -2, now
-        undo(p, clocks, log, rejected, first_row, message[0], int(message[1]))
-        if message[1] == NOBODY:
+            return TOO_LATE, now
+        undo(p, clocks, log, rejected, slab.first_row, message[TIME], int(message[ROW]))
+        if message[ROW] == NOBODY:
             continue
-        _perform(tables, pending, elastic, p, clocks, seed, first_row, message, stress, plastic_strain)
-        if message[0] > _TOO_LONG and _deep(p, message[0] / _TOO_LONG) < clocks.deep[0]:
-            clocks.deep[0] = _deep(p, message[0])
-        now += message[0]
+        _perform(response, p, clocks, seed, slab, message)
+        if message[TIME] > _TOO_LONG and _deep(p, message[TIME] / _TOO_LONG) < clocks.deep[0]:
+            clocks.deep[0] = _deep(p, message[TIME])
+        now += message[TIME]
         events[n] = message
-        events[n, 0] = now
+        events[n, TIME] = now
         n += 1
     return n, now
 
@@ -135,7 +132,7 @@ class EventEngine(SingleEvents):
     def save(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """See `engine.base.Engine`: limits, clocks, and what the rows may have moved since they were scanned."""
         scalars = {"last": self._last, "since": list(self._since), "deep": self._clocks.deep[0]}
-        rows = np.stack([self._clocks.remaining, self._clocks.draws.astype(float), self._pending.moved], axis=1)
+        rows = np.stack([self._clocks.remaining, self._clocks.draws.astype(float), self._response.pending.moved], axis=1)
         return scalars, {"limit": self._clocks.limit, "rows": rows}
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
@@ -143,7 +140,7 @@ class EventEngine(SingleEvents):
         self._last, self._since = scalars["last"], tuple(scalars["since"])
         self._clocks.deep[0] = scalars["deep"]
         self._clocks.limit[:] = fields["limit"]
-        self._clocks.remaining[:], self._clocks.draws[:], self._pending.moved[:] = fields["rows"].T
+        self._clocks.remaining[:], self._clocks.draws[:], self._response.pending.moved[:] = fields["rows"].T
         thinning.rebuild(self._rates, self._clocks)
         self._written.forget()
 
@@ -152,7 +149,7 @@ class EventEngine(SingleEvents):
         remaining = self._clocks.remaining
         np.maximum(remaining - (state.time - self._last), 0.0, out=remaining)
         self._last = state.time
-        self._pending.moved[:] = 0.0
+        self._response.pending.moved[:] = 0.0
         thinning.scan(self._rates, self._clocks, state.stress, np.arange(len(remaining)), self._rates.scan_after)
 
     def _limit(self, state: State, until: float) -> int:
@@ -170,12 +167,11 @@ class EventEngine(SingleEvents):
 
     def _perform(self, state: State, until: float, limit: int) -> int:
         found, self._last = _run(
-            self._exchange, self._tables, self._pending, self._elastic, self._rates, self._clocks, self._log, self._seed,
-            self.domain.first_row, self._last, until, state.stress, state.plastic_strain,
-            self._messages, self._events, limit,
+            self._exchange, self._response, self._rates, self._clocks, self._log, self._seed, self._slab(state),
+            self._last, until, self._messages, self._events, limit,
         )  # fmt: skip
-        if found == -1:
-            raise thinning.violation(self._events[0, 1:].tolist(), self._last)
-        if found == -2:
-            raise thinning.too_late(float(self._events[0, 0]), self._last)
+        if found == VIOLATION:
+            raise thinning.violation(self._events[0, ROW:].tolist(), self._last)
+        if found == TOO_LATE:
+            raise thinning.too_late(float(self._events[0, TIME]), self._last)
         return found

@@ -19,8 +19,8 @@ import numpy as np
 from mpiepm.core.faults import SickRunError
 from mpiepm.core.jit import njit
 from mpiepm.core.streams import Stream
-from mpiepm.engine.pending import Pending, catch_up, push, take_turns
-from mpiepm.engine.realspace import Tables
+from mpiepm.engine.buffers import ANGLE, COLUMN, DROP, ROW, TIME, Slab
+from mpiepm.engine.pending import Response, catch_up, push, take_turns
 from mpiepm.engine.single import BATCH, SingleEvents
 from mpiepm.engine.thinning import VIOLATED
 from mpiepm.grid.collective import Exchange, first
@@ -55,11 +55,10 @@ def _unstable(law: Law, stress: np.ndarray, i: int) -> np.ndarray:
 
 
 @njit
-def _look(
-    tables: Tables, pending: Pending, law: Law, first_row: int, stress: np.ndarray, peak: np.ndarray, rows: np.ndarray
-) -> None:  # fmt: skip
+def _look(response: Response, law: Law, slab: Slab, peak: np.ndarray, rows: np.ndarray) -> None:
     """Bring some rows up to date. One that was not bounded by its peak and what it may have moved gets an infinite peak."""
-    catch_up(tables, pending, first_row, stress, rows)
+    catch_up(response, slab, rows)
+    stress, pending = slab.stress, response.pending
     for i in rows:
         _, value = _largest(law, stress, i)
         peak[i] = value if value <= (peak[i] + pending.moved[i]) * (1.0 + 1e-9) else np.inf
@@ -67,11 +66,9 @@ def _look(
 
 
 @njit
-def _choose(
-    tables: Tables, pending: Pending, law: Law, seed: int, first_row: int, number: int,
-    stress: np.ndarray, peak: np.ndarray,
-) -> tuple[int, int, float]:  # fmt: skip
+def _choose(response: Response, law: Law, seed: int, number: int, slab: Slab, peak: np.ndarray) -> tuple[int, int, float]:
     """Row, column and priority of the site that fires on this rank: below -1 if it is unstable."""
+    stress, first_row, pending = slab.stress, slab.first_row, response.pending
     rows = stress.shape[0]
     one = np.empty(1, np.int64)
     while True:
@@ -79,7 +76,7 @@ def _choose(
         best = one[0]
         if pending.moved[best] == 0.0:
             break
-        _look(tables, pending, law, first_row, stress, peak, one)
+        _look(response, law, slab, peak, one)
     if peak[best] == np.inf:
         return best, _largest(law, stress, best)[0], VIOLATED
     threshold = law.load_at(0.0)
@@ -89,7 +86,7 @@ def _choose(
     for i in range(rows):
         if peak[i] + pending.moved[i] >= threshold:
             one[0] = i
-            _look(tables, pending, law, first_row, stress, peak, one)
+            _look(response, law, slab, peak, one)
         if peak[i] + pending.moved[i] < threshold:
             continue
         unstable = _unstable(law, stress, i)
@@ -102,57 +99,51 @@ def _choose(
 
 @njit
 def _propose(
-    tables: Tables, pending: Pending, law: Law, seed: int, first_row: int, number: int,
-    stress: np.ndarray, peak: np.ndarray, message: np.ndarray,
+    response: Response, law: Law, seed: int, number: int, slab: Slab, peak: np.ndarray, message: np.ndarray
 ) -> None:  # fmt: skip
-    """Event `number`, if no other rank has a better one: priority (smallest first), row, column, stress drop, orientation."""
-    i, j, message[0] = _choose(tables, pending, law, seed, first_row, number, stress, peak)
-    message[1], message[2] = first_row + i, j
-    message[3], message[4] = law.event(stress[i, j], philox(seed, _EVENT, number, 0, 0, 0))
+    """Event `number`, if no other rank has a better one; in the column TIME its priority, smallest first."""
+    i, j, message[TIME] = _choose(response, law, seed, number, slab, peak)
+    message[ROW], message[COLUMN] = slab.first_row + i, j
+    message[DROP], message[ANGLE] = law.event(slab.stress[i, j], philox(seed, _EVENT, number, 0, 0, 0))
 
 
 @njit
-def _perform(
-    tables: Tables, pending: Pending, elastic: bool, law: Law, first_row: int, message: np.ndarray,
-    stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
-) -> None:  # fmt: skip
+def _perform(response: Response, law: Law, slab: Slab, message: np.ndarray, peak: np.ndarray) -> None:
     """Bring this rank's rows past the event of `message`."""
-    row, column, drop, angle = int(message[1]), int(message[2]), message[3], message[4]
-    own = row - first_row
+    own, column, drop, stress = int(message[ROW]) - slab.first_row, int(message[COLUMN]), message[DROP], slab.stress
     here = 0 <= own < stress.shape[0]
     before = stress[own, column] if here else 0.0
-    if elastic:
-        push(tables, pending, first_row, row, column, drop, angle, stress)
-        take_turns(tables, pending, first_row, stress)
+    if response.elastic:
+        push(response, slab, message)
+        take_turns(response, slab)
     if here:
         rows = np.full(1, own)
-        catch_up(tables, pending, first_row, stress, rows)
+        catch_up(response, slab, rows)
         stress[own, column] = before - drop
-        plastic_strain[own, column] += drop / law.shear_modulus
-        pending.moved[own] = np.inf  # its own event is no kick
-        _look(tables, pending, law, first_row, stress, peak, rows)
+        slab.plastic_strain[own, column] += drop / law.shear_modulus
+        response.pending.moved[own] = np.inf  # its own event is no kick
+        _look(response, law, slab, peak, rows)
 
 
 @njit
 def _run(
-    exchange: Exchange, tables: Tables, pending: Pending, elastic: bool, law: Law, seed: int, first_row: int,
-    number: int, time: float, stress: np.ndarray, plastic_strain: np.ndarray, peak: np.ndarray,
+    exchange: Exchange, response: Response, law: Law, seed: int, number: int, time: float, slab: Slab, peak: np.ndarray,
     messages: np.ndarray, events: np.ndarray, stability: np.ndarray, limit: int,
 ) -> bool:  # fmt: skip
-    """`limit` events of all ranks, into `events` (limit, 5): time, row, column, drop, angle; and `stability`. Collective.
+    """`limit` events of all ranks, into `events` (limit, 5) and `stability`. Collective.
 
     Returns whether all bounds held; if not, the message is in events[0].
     """
     for n in range(limit):
         message = events[n]
-        _propose(tables, pending, law, seed, first_row, number + n, stress, peak, message)
+        _propose(response, law, seed, number + n, slab, peak, message)
         first(exchange, message, messages)
-        if message[0] == VIOLATED:
+        if message[TIME] == VIOLATED:
             events[0] = message
             return False
-        _perform(tables, pending, elastic, law, first_row, message, stress, plastic_strain, peak)
-        stability[n] = 1.0 + message[0]
-        message[0] = time + n + 1
+        _perform(response, law, slab, message, peak)
+        stability[n] = 1.0 + message[TIME]
+        message[TIME] = time + n + 1
     return True
 
 
@@ -163,7 +154,7 @@ class ExtremalEngine(SingleEvents):
         super().__init__(domain, params)
         self._law = params.model.law()
         self._peak = np.zeros(domain.local_shape[0])
-        self._pending.moved[:] = np.inf  # nobody has looked yet
+        self._response.pending.moved[:] = np.inf  # nobody has looked yet
         self._stability = np.empty(BATCH)
 
     def boundary(self, time: float) -> float:
@@ -179,12 +170,12 @@ class ExtremalEngine(SingleEvents):
 
     def restore(self, scalars: dict[str, Any], fields: dict[str, np.ndarray]) -> None:
         """Undo `save`."""
-        self._pending.moved[:] = np.inf
+        self._response.pending.moved[:] = np.inf
         self._written.forget()
 
     def _renew(self, state: State) -> None:
         """Nobody has looked yet."""
-        self._pending.moved[:] = np.inf
+        self._response.pending.moved[:] = np.inf
 
     def _limit(self, state: State, until: float) -> int:
         """The events still to come until `until`."""
@@ -192,12 +183,11 @@ class ExtremalEngine(SingleEvents):
 
     def _perform(self, state: State, until: float, limit: int) -> int:
         sound = _run(
-            self._exchange, self._tables, self._pending, self._elastic, self._law, self._seed, self.domain.first_row,
-            state.events, state.time, state.stress, state.plastic_strain, self._peak,
+            self._exchange, self._response, self._law, self._seed, state.events, state.time, self._slab(state), self._peak,
             self._messages, self._events, self._stability, limit,
         )  # fmt: skip
         if not sound:
-            row, column = self._events[0, 1:3]
+            row, column = self._events[0, [ROW, COLUMN]]
             raise SickRunError(
                 f"site ({row:.0f}, {column:.0f}): the largest stress of its row was above the bound by which the engine has "
                 f"chosen, after {state.events} events: a fault of the program or of the machine"

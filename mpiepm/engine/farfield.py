@@ -6,6 +6,8 @@ with c = 2 c_1 and s = 2 s_1 outside the radius and 0 inside (`engine.stencil`):
 The tables are built by the same distributed transforms, so no rank ever holds the lattice.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from mpiepm.core.engine_sections import Split
@@ -16,22 +18,33 @@ from mpiepm.kernels import eshelby
 from mpiepm.models.activated import Activated
 
 
+class Sources(NamedTuple):
+    """Events that wait for the next far field.
+
+    Attributes
+    ----------
+    source : float32 (2, local rows, Ly): a and b
+    uniform : float64 (local rows,): u, summed over each row
+    """
+
+    source: np.ndarray
+    uniform: np.ndarray
+
+
 class FarField:
     """Kernel of `model` on the slabs of `domain`, cut at the radius of `engine`. Construction is collective.
 
     Attributes
     ----------
     stencil : the near part, the same on all ranks
-    source : float32 (2, local rows, Ly): a and b of the events that wait
-    uniform : float64 (local rows,): u of the events that wait, summed over each row
+    sources : of the events that wait
     variance : mean over psi of sum_r far^psi(r) ** 2, per unit stress drop squared
     """
 
     def __init__(self, domain: Domain, model: Activated, engine: Split) -> None:
         self.domain = domain
         self.stencil, multipliers, self.variance = self._tables(model, engine)
-        self.source = np.zeros((2, *domain.local_shape), np.float32)
-        self.uniform = np.zeros(domain.local_shape[0])
+        self.sources = Sources(np.zeros((2, *domain.local_shape), np.float32), np.zeros(domain.local_shape[0]))
         self._transform = Transform(domain, "single", engine.planning)
         self._multipliers = multipliers.astype(self._transform.real)
         self._spectrum = self._transform.empty_spectrum()
@@ -80,10 +93,10 @@ class FarField:
         """Add the far field of all waiting events of all ranks to `stress` (local rows, Ly); none wait any more. Collective."""
 
         def fill(k: int, first: int, block: np.ndarray) -> None:
-            block[:] = self.source[k, first : first + len(block)]
+            block[:] = self.sources.source[k, first : first + len(block)]
 
         self._transform.contract(fill, self._multipliers, self._spectrum, add=False)
         self._transform.backward(self._spectrum, stress, add=True)
-        stress += self.domain.sum_rows(self.uniform)
-        self.source[:] = 0.0
-        self.uniform[:] = 0.0
+        stress += self.domain.sum_rows(self.sources.uniform)
+        self.sources.source[:] = 0.0
+        self.sources.uniform[:] = 0.0

@@ -12,6 +12,7 @@ import numpy as np
 
 from mpiepm.core.jit import njit
 from mpiepm.engine import realspace
+from mpiepm.engine.buffers import ANGLE, COLUMN, DROP, ROW, Slab
 from mpiepm.engine.realspace import Tables
 
 CAPACITY = 256  # events that may wait
@@ -42,6 +43,20 @@ class Pending(NamedTuple):
     usual: int
 
 
+class Response(NamedTuple):
+    """How other sites feel an event.
+
+    Attributes
+    ----------
+    elastic : do they at all?
+    tables : of the kernel;  pending : events that they have not all received
+    """
+
+    elastic: bool
+    tables: Tables
+    pending: Pending
+
+
 def empty(tables: Tables, rows: int, ranks: int) -> Pending:
     """No events, for so many local rows and ranks.
 
@@ -57,8 +72,9 @@ def empty(tables: Tables, rows: int, ranks: int) -> Pending:
 
 
 @njit
-def catch_up(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray, rows: np.ndarray) -> None:
-    """Add to some rows, local numbers `rows` (n,), of `stress` (local rows, Ly) the events that they have missed."""
+def catch_up(response: Response, slab: Slab, rows: np.ndarray) -> None:
+    """Add to the stress of some rows, local numbers `rows` (n,), the events that they have missed."""
+    tables, pending, first_row, stress = response.tables, response.pending, slab.first_row, slab.stress
     if pending.length[0] == 0:
         return
     values, offset, radius, (lx, ly) = tables.values, tables.offset, tables.radius, tables.shape
@@ -86,41 +102,41 @@ def catch_up(tables: Tables, pending: Pending, first_row: int, stress: np.ndarra
 
 
 @njit
-def catch_up_all(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray) -> None:
+def catch_up_all(response: Response, slab: Slab) -> None:
     """All rows of this rank catch up, and the list is empty again."""
+    pending = response.pending
     if pending.length[0] > 0:
-        catch_up(tables, pending, first_row, stress, np.arange(stress.shape[0]))
+        catch_up(response, slab, np.arange(slab.stress.shape[0]))
         pending.received[:] = 0
         pending.length[0] = pending.backlog[0] = 0
 
 
 @njit
-def take_turns(tables: Tables, pending: Pending, first_row: int, stress: np.ndarray) -> None:
+def take_turns(response: Response, slab: Slab) -> None:
     """Let rows catch up in turn until the backlog is no longer than usual.
 
     So every rank has the same to do for an event, wherever it happened, and none waits for another that catches up.
     """
-    row = np.empty(1, np.int64)
+    row, pending = np.empty(1, np.int64), response.pending
     while pending.backlog[0] > pending.usual:
         row[0] = pending.backlog[1]
-        catch_up(tables, pending, first_row, stress, row)
-        pending.backlog[1] = (row[0] + 1) % stress.shape[0]
+        catch_up(response, slab, row)
+        pending.backlog[1] = (row[0] + 1) % slab.stress.shape[0]
 
 
 @njit
-def push(
-    tables: Tables, pending: Pending, first_row: int, row: int, column: int, drop: float, angle: float, stress: np.ndarray
-) -> None:  # fmt: skip
-    """Append an event. Its own row is to catch up at once, as its own site needs the drop instead of the kernel."""
+def push(response: Response, slab: Slab, event: np.ndarray) -> None:
+    """Append an event (5,). Its own row is to catch up at once, as its own site needs the drop instead of the kernel."""
+    tables, pending, row = response.tables, response.pending, int(event[ROW])
     if pending.length[0] == pending.row.size:
-        catch_up_all(tables, pending, first_row, stress)
+        catch_up_all(response, slab)
     e = pending.length[0]
-    pending.row[e], pending.column[e] = row, column
-    pending.uniform[e] = realspace.weigh(tables, drop, angle, pending.weights[e])
+    pending.row[e], pending.column[e] = row, int(event[COLUMN])
+    pending.uniform[e] = realspace.weigh(tables, event[DROP], event[ANGLE], pending.weights[e])
     pending.length[0] = e + 1
     pending.backlog[0] += pending.received.size
     strength, lx = abs(pending.weights[e, 0]), tables.shape[0]
     moved, reach = pending.moved, tables.reach
     for i in range(moved.size):
-        dx = abs(first_row + i - row)
+        dx = abs(slab.first_row + i - row)
         moved[i] += strength * reach[min(dx, lx - dx)]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator
 import numpy as np
 
 from mpiepm.engine import pending, realspace
+from mpiepm.engine.buffers import ROW, TIME, Slab
+from mpiepm.engine.pending import Response
 from mpiepm.engine.written import Written
 from mpiepm.grid.domain import Domain
 from mpiepm.models.parameters import Parameters
@@ -22,13 +24,12 @@ class SingleEvents(ABC):
         model = params.model
         self.domain = domain
         self._seed = params.run.seed
-        self._elastic = model.elasticity
-        self._tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
-        self._pending = pending.empty(self._tables, domain.local_shape[0], domain.size)
+        tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
+        self._response = Response(model.elasticity, tables, pending.empty(tables, domain.local_shape[0], domain.size))
         self._exchange = domain.exchange()
         self._batch = int(max(1, min(BATCH, _BATCH_SITES / domain.sites)))
-        self._messages = np.empty((domain.size, 5))  # of one event: time or priority, row, column, drop, angle
-        self._events = np.empty((BATCH, 5))          # of the lattice: time since the origin, row, column, drop, angle
+        self._messages = np.empty((domain.size, 5))  # of one event, see `buffers`; extremal dynamics: a priority for its time
+        self._events = np.empty((BATCH, 5))          # of the lattice, with times since the origin
         self._stability = np.empty(0)                # of each of them, where it is known
         self._written = Written()
 
@@ -59,19 +60,23 @@ class SingleEvents(ABC):
                 found = self._perform(state, until, limit)
                 state.events += found
                 if found:
-                    state.time = float(self._events[found - 1, 0])
+                    state.time = float(self._events[found - 1, TIME])
                     yield self._own(found)
                 if found < limit:
                     break
             state.time = until
         finally:
-            pending.catch_up_all(self._tables, self._pending, self.domain.first_row, state.stress)
+            pending.catch_up_all(self._response, self._slab(state))
             self._written.remember(state.stress)
+
+    def _slab(self, state: State) -> Slab:
+        """The rows of this rank."""
+        return Slab(self.domain.first_row, state.stress, state.plastic_strain)
 
     def _own(self, found: int) -> Events:
         """The events in the buffer that happened on this rank's rows."""
         first, rows = self.domain.first_row, self.domain.local_shape[0]
-        row = self._events[:found, 1]
+        row = self._events[:found, ROW]
         own = (row >= first) & (row < first + rows)
         time, row, column, drop, angle = self._events[:found][own].T
         stability = self._stability[:found][own] if self._stability.size else None

@@ -19,6 +19,7 @@ import numpy as np
 from mpiepm.core import heartbeat
 from mpiepm.core.engine_sections import Split
 from mpiepm.engine import bounds, strips, thinning
+from mpiepm.engine.buffers import ROW, VIOLATION, Slab
 from mpiepm.engine.farfield import FarField
 from mpiepm.engine.layout import strip_edges
 from mpiepm.engine.written import Written
@@ -141,12 +142,12 @@ class SplitEngine:
         self._buffer[-1, 0] = 0
         while True:
             found = strips.run(
-                self._far.stencil, self._rates, self._clocks, self._elastic, self._seed, self.domain.first_row,
-                self._edges, self._clock, self._since, self._end, until, state.stress, state.plastic_strain,
-                self._far.source, self._far.uniform, self._buffer,
+                self._far.stencil, self._far.sources, self._elastic, self._rates, self._clocks, self._seed,
+                Slab(self.domain.first_row, state.stress, state.plastic_strain), self._edges, self._clock,
+                strips.Window(self._since, self._end, until), self._buffer,
             )  # fmt: skip
-            if found == -2:
-                self._violation, found = self._buffer[-1, 1:].tolist(), 0
+            if found == VIOLATION:
+                self._violation, found = self._buffer[-1, ROW:].tolist(), 0
             if found >= 0:
                 break
             heartbeat.beat()
@@ -188,7 +189,7 @@ class SplitEngine:
         first, last = self._strips
         from_above, from_below = own, own
         if domain.size > 1:
-            row = own[:, 1]
+            row = own[:, ROW]
             up, down = row - self._radius < edges[first], row + self._radius >= edges[last]
             above, below = domain.swap_with_neighbours(own[up], own[down])
             from_above, from_below = np.concatenate([own, above]), np.concatenate([own, below])
@@ -206,9 +207,9 @@ class SplitEngine:
             "window_squares": min(int(self.domain.sum_counts(self._own_squares)), self._due),
         }
         clock = np.repeat(self._clock, np.diff(self._edges))
-        columns = (self._clocks.remaining, self._clocks.draws.astype(float), self._far.uniform, clock)
+        columns = (self._clocks.remaining, self._clocks.draws.astype(float), self._far.sources.uniform, clock)
         fields = {
-            "limit": self._clocks.limit, "cosine": self._far.source[0], "sine": self._far.source[1],
+            "limit": self._clocks.limit, "cosine": self._far.sources.source[0], "sine": self._far.sources.source[1],
             "rows": np.stack(columns, axis=1), "crossing": np.concatenate([np.empty((0, 5)), *self._crossing]),
         }  # fmt: skip
         return scalars, fields
@@ -218,10 +219,10 @@ class SplitEngine:
         self._since, self._end, self._squares = scalars["since"], scalars["end"], scalars["squares"]
         self._own_squares = scalars["window_squares"] if self.domain.rank == 0 else 0
         crossing = fields.get("crossing", np.empty((0, 5)))
-        self._crossing = [self.domain.send(crossing, self.domain.owners(crossing[:, 1]))]
+        self._crossing = [self.domain.send(crossing, self.domain.owners(crossing[:, ROW]))]
         self._clocks.limit[:] = fields["limit"]
-        self._far.source[0], self._far.source[1] = fields["cosine"], fields["sine"]
-        remaining, draws, self._far.uniform[:], clock = fields["rows"].T
+        self._far.sources.source[0], self._far.sources.source[1] = fields["cosine"], fields["sine"]
+        remaining, draws, self._far.sources.uniform[:], clock = fields["rows"].T
         self._clocks.remaining[:], self._clocks.draws[:] = remaining, draws
         self._clock[:] = clock[self._edges[:-1]]
         thinning.rebuild(self._rates, self._clocks)

@@ -6,12 +6,15 @@ strip waits for the end of the window.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from mpiepm.core.jit import inlined, njit
 from mpiepm.core.streams import Stream
 from mpiepm.engine.bounds import TILE, Rates, close_to_limit, renew, sum_of
+from mpiepm.engine.buffers import ANGLE, COLUMN, DROP, FULL, ROW, TIME, VIOLATION, Slab
+from mpiepm.engine.farfield import Sources
 from mpiepm.engine.realspace import stretch
 from mpiepm.engine.stencil import Stencil, node
 from mpiepm.engine.thinning import Clocks, choose, draw_wait, tighten_around, tighten_rejected
@@ -97,26 +100,32 @@ def _next(remaining: np.ndarray, first: int, last: int) -> int:
     return best
 
 
+class Window(NamedTuple):
+    """When a window began, sweeps since the origin; when it ends, since then; and how far to go, since the origin."""
+
+    since: float
+    end: float
+    until: float
+
+
 @njit
 def run(
-    stencil: Stencil, p: Rates, clocks: Clocks, elastic: bool, seed: int, first_row: int, edges: np.ndarray,
-    clock: np.ndarray, since: float, end: float, until: float, stress: np.ndarray, plastic_strain: np.ndarray,
-    source: np.ndarray, waiting: np.ndarray, events: np.ndarray,
+    stencil: Stencil, sources: Sources, elastic: bool, p: Rates, clocks: Clocks, seed: int, slab: Slab, edges: np.ndarray,
+    clock: np.ndarray, window: Window, events: np.ndarray,
 ) -> int:  # fmt: skip
-    """Bring the strips of this rank to `until` or the end of the window, each on its own; the number of events.
+    """Bring the strips of this rank to the end of the window or to `window.until`, each on its own; the number of events.
 
-    -1 if `events` is full: go on then.
-
-    -2 if a bound is violated: events[-1, 1:] is then the row, column, rate and bound.
+    FULL if there is no room for more: go on then. VIOLATION: the site, its rate and bound are then in events[-1].
 
     Parameters
     ----------
+    sources : of the far field, to which events are added
     edges : int64 (strips + 1,), local rows between which the strips lie
     clock : float64 (strips,), time of the last event of each since the window began
-    since, end, until : when the window began, sweeps since the origin; when it ends, since then; `until` since the origin
-    source : float32 (2, local rows, Ly);  waiting : float64 (local rows,): see `engine.farfield`
-    events : float64 (n, 5): time, row, column, drop, angle, from number events[-1, 0] on, which is kept up to date
+    events : float64 (n, 5), see `buffers`, from number events[-1, 0] on, which is kept up to date
     """
+    first_row, stress, source, waiting = slab.first_row, slab.stress, sources.source, sources.uniform
+    since, end, until = window.since, window.end, window.until
     remaining, draws = clocks.remaining, clocks.draws
     radius, lx = stencil.radius, stencil.shape[0]
     n, capacity = int(events[-1, 0]), events.shape[0] - 1
@@ -129,7 +138,7 @@ def run(
                 break
             if n == capacity:
                 events[-1, 0] = n
-                return -1
+                return FULL
             k, row = draws[i], first_row + i
             _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
             j = choose(clocks, i, uniform(w1))
@@ -138,8 +147,8 @@ def run(
             true_rate = rate(p.law, s)
             bound = clocks.bound[i, j] / clocks.scale[i, j // TILE]
             if not true_rate <= bound:  # nor if it is no number
-                events[-1, 1], events[-1, 2], events[-1, 3], events[-1, 4] = row, j, true_rate, bound
-                return -2
+                events[-1, ROW], events[-1, COLUMN], events[-1, DROP], events[-1, ANGLE] = row, j, true_rate, bound
+                return VIOLATION
             if uniform(w2) * bound >= true_rate:
                 tighten_rejected(p, clocks, stress, i, j)
                 remaining[i] = wait + draw_wait(clocks, seed, row, i)
@@ -159,10 +168,11 @@ def run(
                 waiting[i] += drop * ((1.0 - u) * stencil.source[a, 2] + u * stencil.source[a + 1, 2])
             else:
                 stress[i, j] -= drop
-            plastic_strain[i, j] += drop / p.law.shear_modulus
+            slab.plastic_strain[i, j] += drop / p.law.shear_modulus
             tighten_around(p, clocks, stress, i, j)
             remaining[i] = draw_wait(clocks, seed, row, i)
-            events[n, 0], events[n, 1], events[n, 2], events[n, 3], events[n, 4] = since + clock[q], row, j, drop, angle
+            events[n, TIME], events[n, ROW], events[n, COLUMN] = since + clock[q], row, j
+            events[n, DROP], events[n, ANGLE] = drop, angle
             n += 1
     events[-1, 0] = n
     return n
@@ -188,8 +198,8 @@ def crossing(
     """
     found, squares = 0, 0
     for e in range(events.shape[0]):
-        squares = min(squares + round(min(events[e, 3] ** 2 / unit, float(most))), most)
-        row = int(events[e, 1])
+        squares = min(squares + round(min(events[e, DROP] ** 2 / unit, float(most))), most)
+        row = int(events[e, ROW])
         strip = np.searchsorted(edges, row, side="right") - 1
         if row - radius < edges[strip] or row + radius >= edges[strip + 1]:
             out[found] = events[e]
@@ -209,7 +219,7 @@ def deliver(
     """
     radius, lx, strips = stencil.radius, stencil.shape[0], edges.size - 1
     for e in range(events.shape[0]):
-        row = int(events[e, 1])
+        row = int(events[e, ROW])
         source = int(np.searchsorted(edges, row, side="right")) - 1
         crosses = row + radius >= edges[source + 1] if side == 1 else row - radius < edges[source]
         target, top = source + side, row - radius - first_row
@@ -220,5 +230,5 @@ def deliver(
         if crosses and first <= target < last:
             kick(
                 stencil, p, clocks, stress, edges[target] - first_row, edges[target + 1] - first_row,
-                top, int(events[e, 2]), events[e, 3], events[e, 4],
+                top, int(events[e, COLUMN]), events[e, DROP], events[e, ANGLE],
             )  # fmt: skip

@@ -20,6 +20,7 @@ from mpiepm.core.engine_sections import Sweep
 from mpiepm.core.jit import njit
 from mpiepm.core.schedule import end_of_step
 from mpiepm.core.streams import Stream
+from mpiepm.engine.buffers import FULL
 from mpiepm.engine.redistribution import Redistribution
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.rng import exponential, philox, uniform
@@ -38,7 +39,7 @@ def _window_events(
 ) -> int:  # fmt: skip
     """Events of window `number` on these rows, as a pure function of the stress at its start.
 
-    Returns their number, or -1 if the output arrays are too short.
+    Returns their number, or FULL if the output arrays are too short.
     """
     rows, columns = stress.shape
     pause = 1.0 / columns  # mean time between two attempts in a row
@@ -58,7 +59,7 @@ def _window_events(
             s = line[j]
             if uniform(w2) < rate(law, s):
                 if n == row.size:
-                    return -1
+                    return FULL
                 drop[n], angle[n] = law.event(s, philox(seed, _EVENT, attempt, first_row + i, number, 0))
                 line[j] = s - drop[n]
                 row[n], column[n], time[n] = first_row + i, j, t
@@ -127,7 +128,7 @@ class SweepEngine:
                 self._law, stress, self.domain.first_row, number, self.window, self._seed,
                 self._row, self._column, self._time, self._drop, self._angle,
             )  # fmt: skip
-            if found >= 0:
+            if found != FULL:
                 return found
             self._reserve(2 * len(self._row))
 

@@ -22,8 +22,8 @@ from mpiepm.core.faults import RunError, SickRunError
 from mpiepm.core.jit import njit
 from mpiepm.core.streams import Stream
 from mpiepm.engine.bounds import TILE, Rates, close_to_limit, refresh, renew, sum_of, tighten
-from mpiepm.engine.pending import Pending, catch_up
-from mpiepm.engine.realspace import Tables
+from mpiepm.engine.buffers import ANGLE, COLUMN, DROP, ROW, TIME, Slab
+from mpiepm.engine.pending import Response, catch_up
 from mpiepm.grid.rng import exponential, philox, uniform
 from mpiepm.models.activated import LONGEST
 from mpiepm.models.law import rate
@@ -177,44 +177,45 @@ def choose(clocks: Clocks, i: int, u: float) -> int:
 
 @njit
 def propose(
-    tables: Tables, pending: Pending, p: Rates, clocks: Clocks, log: Rejections, seed: int, first_row: int,
-    now: float, until: float, stress: np.ndarray, message: np.ndarray,
+    response: Response, p: Rates, clocks: Clocks, log: Rejections, seed: int, slab: Slab,
+    now: float, until: float, message: np.ndarray,
 ) -> int:  # fmt: skip
     """The next event on this rank's rows if nothing happens elsewhere before: its message, and how many were rejected.
 
     If a rate is found above its bound, the message says so: VIOLATED, row, column, rate, bound. Nobody looks beyond a wait of
     more than LONGEST.
 
-    message : float64 (5,): sweeps since `now`, the last event, or inf if there is none until `until`; row, or NOBODY if the
-    log was full before an event was found; column; stress drop; orientation
+    message : float64 (5,), see `buffers`; TIME: sweeps since `now`, the last event, or inf if there is none until `until`; ROW:
+    NOBODY if the log was full before an event was found
     """
+    stress, first_row = slab.stress, slab.first_row
     rejected, own = 0, np.empty(1, np.int64)
     while True:
         i = int(np.argmin(clocks.remaining))
         wait = clocks.remaining[i]
         if now + wait > until:
-            message[0] = np.inf
+            message[TIME] = np.inf
             return rejected
         if wait > LONGEST:
-            message[0], message[1] = wait, NOBODY
+            message[TIME], message[ROW] = wait, NOBODY
             return rejected
         k, row = clocks.draws[i], first_row + i
         own[0] = i
-        catch_up(tables, pending, first_row, stress, own)
+        catch_up(response, slab, own)
         _, w1, w2, _ = philox(seed, _STREAM, k, row, 0, 0)
         j = choose(clocks, i, uniform(w1))
         s = stress[i, j]
         true_rate = rate(p.law, s)
         bound = clocks.bound[i, j] / clocks.scale[i, j // TILE]
         if not true_rate <= bound:  # nor if it is no number
-            message[0], message[1], message[2], message[3], message[4] = VIOLATED, row, j, true_rate, bound
+            message[TIME], message[ROW], message[COLUMN], message[DROP], message[ANGLE] = VIOLATED, row, j, true_rate, bound
             return rejected
         if uniform(w2) * bound < true_rate:
-            message[0], message[1], message[2] = wait, row, j
-            message[3], message[4] = p.law.event(s, philox(seed, _STREAM, k, row, 1, 0))
+            message[TIME], message[ROW], message[COLUMN] = wait, row, j
+            message[DROP], message[ANGLE] = p.law.event(s, philox(seed, _STREAM, k, row, 1, 0))
             return rejected
         if rejected == log.where.shape[0]:
-            message[0], message[1] = log.before[rejected - 1, 0], NOBODY
+            message[TIME], message[ROW] = log.before[rejected - 1, 0], NOBODY
             return rejected
         log.where[rejected, 0], log.where[rejected, 1], log.where[rejected, 2] = i, j, k
         log.before[rejected, 0], log.before[rejected, 1] = wait, clocks.limit[i, j]

@@ -34,7 +34,7 @@ def perform(simulation: Simulation, events: int) -> np.ndarray:
         if state.events >= until:
             break
     if isinstance(engine, EventEngine):
-        pending.catch_up_all(engine._tables, engine._pending, engine.domain.first_row, state.stress)
+        pending.catch_up_all(engine._response, engine._slab(state))
     everything = np.concatenate(simulation.domain.collect(np.concatenate(own)))
     return everything[np.lexsort((everything[:, 2], everything[:, 0]))]
 

@@ -37,8 +37,8 @@ def test_near_and_far_field_are_the_kernel(shape: tuple[int, int], radius: int, 
         a, u = node(angle)
         source = drop * ((1.0 - u) * far.stencil.source[a] + u * far.stencil.source[min(a + 1, len(far.stencil.source) - 1)])
         if domain.rows.start <= row < domain.rows.stop:
-            far.source[:, row - domain.first_row, column] = source[:2]
-            far.uniform[row - domain.first_row] = source[2]
+            far.sources.source[:, row - domain.first_row, column] = source[:2]
+            far.sources.uniform[row - domain.first_row] = source[2]
         far.flush(stress)
         exact = np.roll(exact_kernel(shape, angle, kernel), (row, column), axis=(0, 1))[domain.rows]  # type: ignore[arg-type]
         error = stress / drop - exact

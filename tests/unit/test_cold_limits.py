@@ -36,7 +36,7 @@ def perform(s: Simulation, events: int) -> float:
     while s.state.events < until:
         limit = min(BATCH, engine._limit(s.state, np.inf), until - s.state.events)
         s.state.events += engine._perform(s.state, np.inf, limit)
-    pending.catch_up_all(engine._tables, engine._pending, 0, s.state.stress)
+    pending.catch_up_all(engine._response, engine._slab(s.state))
     return engine._last - began
 
 

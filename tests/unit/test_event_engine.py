@@ -95,7 +95,7 @@ def test_same_law_as_brute_force(temperature: float, highest: float, replicas: i
         engine = EventEngine(s.domain, s.params, s.state)
         assert engine._perform(s.state, math.inf, events) == events
         times[1, n] = engine._events[:events, 0]
-        pending.catch_up_all(engine._tables, engine._pending, 0, s.state.stress)
+        pending.catch_up_all(engine._response, engine._slab(s.state))
         for k, stress in enumerate((by_force, s.state.stress)):
             variance[k, n], peak[k, n] = stress.var(), np.abs(stress).max()
     for k in (0, 1, 4, 19, 39):
