@@ -162,7 +162,7 @@ class Simulation:
         phases.begun = False
 
     def rehearse(self) -> None:
-        """Go through the motions of every compiled function, so that this process finds them all compiled."""
+        """Call every compiled function once, so that this process finds them all compiled."""
         ignore: Record = lambda name, value: None  # noqa: E731
         for origin in (EQUILIBRATION, 0):
             for observer in self.observers:

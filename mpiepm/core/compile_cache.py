@@ -31,6 +31,8 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.extending import _Intrinsic
 
+from mpiepm.core.folders import user_cache
+
 UNUSED_DAYS = 30
 _LIBRARIES = ("numba", "numpy", "math", "cmath", "llvmlite", "builtins", "operator")  # their versions are part of every key
 
@@ -64,7 +66,7 @@ def directory() -> Path | None:
 def _candidates() -> Iterator[Callable[[], Path]]:
     if given := os.environ.get("NUMBA_CACHE_DIR"):
         yield lambda: Path(given) / "mpiepm" / "numba"
-    yield lambda: Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mpiepm" / "numba"
+    yield lambda: user_cache() / "numba"
     yield lambda: Path(tempfile.gettempdir()) / f"mpiepm-{os.geteuid()}" / "numba"
 
 

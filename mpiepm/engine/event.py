@@ -28,7 +28,7 @@ from mpiepm.models.parameters import Parameters
 from mpiepm.models.state import State
 
 _NEGLIGIBLE = 0.1  # share of the mean yield rate that a site may have without a tight bound
-_TOO_LONG = 1e12   # quiet times, compared with the time behind `deep`, during which all sites would be drawn in vain
+_TOO_LONG = 1e12   # quiet times, compared with the time behind `deep`, during which all sites would be drawn and rejected
 
 
 @njit

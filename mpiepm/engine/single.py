@@ -35,7 +35,7 @@ class SingleEvents(ABC):
 
     @abstractmethod
     def _limit(self, state: State, until: float) -> int:
-        """How many events may be performed before the engine has to look up."""
+        """How many events may be performed before the engine has to return."""
 
     @abstractmethod
     def _perform(self, state: State, until: float, limit: int) -> int:

@@ -113,7 +113,7 @@ def scan(p: Rates, clocks: Clocks, stress: np.ndarray, rows: np.ndarray, distanc
 
 @njit
 def tighten_rejected(p: Rates, clocks: Clocks, stress: np.ndarray, i: int, j: int) -> None:
-    """Limit and bound of one site as tight as the margin allows: it has just been chosen in vain."""
+    """Limit and bound of one site as tight as the margin allows: it has just been drawn and rejected."""
     tighten(p, -np.inf, stress, clocks.limit, i, j, j + 1)
     _add_up(p, clocks, i, j // TILE)
 

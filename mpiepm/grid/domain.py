@@ -98,11 +98,11 @@ class Domain:
         return np.concatenate([[0], np.cumsum(counts)])
 
     def sharers(self, items: int, item: np.ndarray) -> np.ndarray:
-        """Rank in whose share each of the given items lies: int64, the like of `item`."""
+        """Rank in whose share each of the given items lies: int64, same shape as `item`."""
         return np.searchsorted(self.shares(items), item, side="right") - 1
 
     def owners(self, row: np.ndarray) -> np.ndarray:
-        """Rank that holds each of the given rows of the lattice: int64, the like of `row`."""
+        """Rank that holds each of the given rows of the lattice: int64, same shape as `row`."""
         return np.searchsorted(self.boundaries, row, side="right") - 1
 
     def send(self, rows: np.ndarray, destination: np.ndarray) -> np.ndarray:

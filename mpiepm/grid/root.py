@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 
 @contextmanager
 def root_at_work(comm: MPI.Intracomm) -> Iterator[None]:
-    """Rank 0 works in here alone, the others wait at the end and get on whenever it does (`heartbeat.beat`). Collective."""
+    """Rank 0 works in here alone. The others wait at the end, with a beat whenever it has one (`heartbeat.beat`). Collective."""
     if comm.size == 1:
         yield
     elif comm.rank == 0:
@@ -30,7 +30,7 @@ def root_at_work(comm: MPI.Intracomm) -> Iterator[None]:
 
 
 def on_root(comm: MPI.Intracomm | None, work: Callable[[], _Result]) -> _Result:
-    """What `work` gives on rank 0, on all ranks, which get on whenever it does. Collective; without ranks just what it gives.
+    """What `work` gives on rank 0, on all ranks, see `root_at_work`. Collective; without ranks just what it gives.
 
     Raises
     ------

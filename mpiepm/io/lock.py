@@ -1,6 +1,6 @@
 """One run, one directory: the process that works in it holds ``run.lock``, and every other one is turned away.
 
-Two signs of life, because each alone fails somewhere:
+Two ways to tell whether the holder is at work, because each alone fails somewhere:
 
 - the kernel's lock on the open file (flock, by which the library filelock works as well). It goes with its process, however
   that ends, and reaches other hosts on NFS and on most parallel file systems, but not on all of them.

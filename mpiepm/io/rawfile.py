@@ -9,7 +9,7 @@ PIECE = 1 << 20  # bytes written at once: Linux takes several times as long for 
 class RawFile(io.FileIO):
     """A file that HDF5 writes to, which keeps its first error until `finish` and lets HDF5 believe that all is well.
 
-    HDF5 cannot close a file whose writes fail: it stays open with what it could not write, for every later call to stumble on.
+    HDF5 cannot close a file whose writes fail: it stays open with what it could not write, and every later call fails on it.
     """
 
     _error: OSError | None = None

@@ -20,7 +20,7 @@ from mpiepm.grid.fft import whole_wave_numbers
 
 
 def wave_numbers(length: int, k: np.ndarray, *, laplacian_correction: bool) -> np.ndarray:
-    """Wave numbers of the integers `k` on a side of `length` sites: float64, the like of k."""
+    """Wave numbers of the integers `k` on a side of `length` sites: float64, same shape as k."""
     q = 2.0 * np.pi * np.asarray(k, dtype=np.float64) / length
     return 2.0 * np.sin(0.5 * q) if laplacian_correction else q
 

@@ -30,7 +30,7 @@ class LogBins:
         return np.unique(np.ceil(result - 1e-6)) if self.whole else result
 
     def index(self, values: np.ndarray) -> np.ndarray:
-        """Bin of every value, int64, the like of `values`."""
+        """Bin of every value, int64, same shape as `values`."""
         return np.clip(np.searchsorted(self.edges, values, side="right") - 1, 0, self.number - 1)
 
     def histogram(self, values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -70,7 +70,7 @@ class Persistence(Observer):
     current : P of the newest origin at its latest lag, 1 before the first
     newest : float64 (local rows, Ly), first event times since the newest origin, sweeps, inf where no event yet
     maps : type in the archive, "f4" or "f8"; None: not there
-    closed : the like of the origin that has ended with the last phase, if one has, and its duration
+    closed : first event times since the origin that has ended with the last phase, if one has, and its duration
     """
 
     name = "persistence"

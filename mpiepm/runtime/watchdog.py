@@ -37,7 +37,7 @@ _INTERVALS = 10           # in which the thread wakes up within the limit
 _LONGEST_INTERVAL = 10.0  # seconds
 _LINE = 512               # bytes
 _GRACE = 2.0              # seconds that the others leave to the one that speaks,
-_LATER = 6                # and so many intervals in which they are still heard of: it may compare its readings later than they
+_LATER = 6                # and so many intervals in which they still renew their lines: it may compare its readings later than they
 
 
 def limit() -> float:
@@ -110,7 +110,7 @@ class _Watchdog(threading.Thread):
                 before = since
 
     def _counts(self) -> list[str]:
-        """How often this rank has got on, and every other one, as far as it has said."""
+        """Heartbeats of this rank and of every other one, as far as they are in the file."""
         others = [] if self._domain.size == 1 else [line[1] for line in self._lines()]
         return [str(heartbeat.own.count), *others]
 
@@ -125,7 +125,7 @@ class _Watchdog(threading.Thread):
         return f"{doing} in {Path(frame.f_code.co_filename).name}:{frame.f_lineno}, {frame.f_code.co_name}"
 
     def _tell(self) -> None:
-        """Renew our line. A full disk must not end a run that gets on without."""
+        """Renew our line. A full disk must not end a run that makes progress without it."""
         self._woken += 1
         line = f"{self._woken} {heartbeat.own.count} {platform.node()} {self._place()}"
         text = line.encode()[: _LINE - 1].ljust(_LINE - 1) + b"\n"
@@ -138,7 +138,7 @@ class _Watchdog(threading.Thread):
                     os.close(descriptor)
 
     def _lines(self) -> list[list[str]]:
-        """Of each rank: how often it has woken up and got on, its host, where it is."""
+        """Of each rank: how often it has woken up, its heartbeat, its host, and where it is."""
         text = b""
         with suppress(OSError):
             text = self._path.read_bytes()
@@ -147,7 +147,7 @@ class _Watchdog(threading.Thread):
         return [(line or "0 0 unknown busy").split(" ", 3) for line in lines]
 
     def _give_up(self, counts: list[str], seconds: float) -> None:
-        """Find out who is to blame, say so on one rank, and end the process; return if a rank has got on meanwhile."""
+        """Find the rank that is the cause, name it on one rank, and end the process; return if a heartbeat goes on meanwhile."""
         if self._domain.size == 1:
             self._speak(f"rank 0 is {self._place()}", seconds)
             os._exit(FAILED)
