@@ -4,7 +4,6 @@ Each engine runs for a second or two at a size and temperature that are typical 
 time over the built-in cost (`campaign.speed`).
 """
 
-import os
 import platform
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import tomli_w
 
 from mpiepm.campaign import cost, speed
 from mpiepm.campaign.speed import Factors, Machine
+from mpiepm.core.folders import user_cache
 from mpiepm.core.sections import Section, StationaryRun
 from mpiepm.io.disk import write_text
 from mpiepm.models.base import models
@@ -35,8 +35,7 @@ class MachineFile(Section):
 
 def default_path() -> Path:
     """Of the file of this machine: ${XDG_CACHE_HOME:-~/.cache}/mpiepm/machine-NAME.toml."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "mpiepm" / f"machine-{platform.node() or 'unknown'}.toml"
+    return user_cache() / f"machine-{platform.node() or 'unknown'}.toml"
 
 
 def load(path: Path) -> Machine:

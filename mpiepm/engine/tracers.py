@@ -1,4 +1,4 @@
-"""Tracers on the ranks: each rank holds those between its first row and the next rank's, and sends those that leave to their new rank.
+"""Tracers on the ranks: each rank holds those between its first row and the next rank's, and sends on those that leave.
 
 Every tracer has an identity for life. Archive and checkpoint want them in the order of identity, cut evenly: `by_identity`.
 Memory and messages of a rank grow with the tracers it holds, not with their number on the whole lattice.

@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 
 @contextmanager
 def root_at_work(comm: MPI.Intracomm) -> Iterator[None]:
-    """Rank 0 works in here alone. The others wait at the end, with a beat whenever it has one (`heartbeat.beat`). Collective."""
+    """Rank 0 works in here alone. The others wait at the end, and beat when it does (`heartbeat.beat`). Collective."""
     if comm.size == 1:
         yield
     elif comm.rank == 0:

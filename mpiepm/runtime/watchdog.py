@@ -37,7 +37,7 @@ _INTERVALS = 10           # in which the thread wakes up within the limit
 _LONGEST_INTERVAL = 10.0  # seconds
 _LINE = 512               # bytes
 _GRACE = 2.0              # seconds that the others leave to the one that speaks,
-_LATER = 6                # and so many intervals in which they still renew their lines: it may compare its readings later than they
+_LATER = 6                # and so many intervals in which they renew their lines: it may compare later than they
 
 
 def limit() -> float:
@@ -147,7 +147,7 @@ class _Watchdog(threading.Thread):
         return [(line or "0 0 unknown busy").split(" ", 3) for line in lines]
 
     def _give_up(self, counts: list[str], seconds: float) -> None:
-        """Find the rank that is the cause, name it on one rank, and end the process; return if a heartbeat goes on meanwhile."""
+        """Find the rank that is the cause, name it on one rank, and end the process; return if a heartbeat goes on."""
         if self._domain.size == 1:
             self._speak(f"rank 0 is {self._place()}", seconds)
             os._exit(FAILED)
