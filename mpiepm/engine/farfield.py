@@ -14,7 +14,6 @@ from mpiepm.core.engine_sections import Split
 from mpiepm.engine.stencil import HARMONICS, Stencil, stencil
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
-from mpiepm.kernels import eshelby
 from mpiepm.models.activated import Activated
 
 
@@ -53,9 +52,10 @@ class FarField:
         """Stencil, multipliers of the two sources, variance."""
         domain, radius, (lx, ly) = self.domain, engine.radius, self.domain.shape
         transform = Transform(domain, "double", engine.planning)
-        spectra, fine_sums = eshelby.spectra(domain.shape, transform.kx, transform.ky, HARMONICS)
+        kernel = model.response()
+        spectra, fine_sums = kernel.spectra(domain.shape, transform.kx, transform.ky, HARMONICS)
         at_zero = transform.sum_columns(spectra.sum(axis=2)) / (lx * ly)
-        norm = eshelby.norm(model.kernel, domain.shape, transform.sum_columns(fine_sums), at_zero)
+        norm = kernel.norm(domain.shape, transform.sum_columns(fine_sums), at_zero)
         x = np.minimum(np.arange(lx), lx - np.arange(lx))[domain.rows]
         y = np.minimum(np.arange(ly), ly - np.arange(ly))
         near = np.maximum(x[:, None], y[None, :]) <= radius
@@ -75,8 +75,11 @@ class FarField:
                 multipliers[h - 1] = transform.forward(field, spectrum).real / (lx * ly)
             else:
                 rest[h] = domain.sum_power(field) / beyond if beyond else 0.0
+        near_part = stencil(box, rest, norm, domain.shape)
         variance = 0.5 * square * float(np.mean(1.0 / norm**2))
-        return stencil(box, rest, norm, domain.shape), multipliers, variance
+        if variance == 0.0:  # a kernel that is the same everywhere
+            variance = domain.sites * float(np.mean(near_part.source[:, 2] ** 2))
+        return near_part, multipliers, variance
 
     def _box(self, field: np.ndarray, radius: int) -> np.ndarray:
         """The field within the radius of r = 0, on all ranks: (2R + 1, 2R + 1)."""

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mpiepm.core.jit import inlined, njit
-from mpiepm.kernels import eshelby
+from mpiepm.kernels import harmonics as kernel_harmonics
+from mpiepm.kernels.harmonics import Kernel
 
 HARMONICS = 8
 TOLERANCE = 1e-7  # per harmonic; the whole kernel is then within 1e-6 of the exact one (tests/unit/test_realspace.py)
@@ -46,10 +47,10 @@ class Tables(NamedTuple):
     shape: tuple[int, int]
 
 
-def tables(shape: tuple[int, int], kernel: eshelby.KernelName, tolerance: float = TOLERANCE) -> Tables:
+def tables(shape: tuple[int, int], kernel: Kernel, tolerance: float = TOLERANCE) -> Tables:
     """Tables of `kernel` on a lattice of `shape`; serial, 17 float64 fields of the lattice in memory for a moment."""
     lx, ly = shape
-    harmonics, norm = eshelby.real_space(shape, kernel, HARMONICS)
+    harmonics, norm = kernel_harmonics.real_space(shape, kernel, HARMONICS)
     harmonics[1:] *= 2.0
     harmonics[:, 0, 0] = 0.0  # what an event does to its own site is no matter of the harmonics
     x = np.minimum(np.arange(lx), lx - np.arange(lx))
@@ -73,7 +74,7 @@ def tables(shape: tuple[int, int], kernel: eshelby.KernelName, tolerance: float 
     uniform = abs(rest[0]) + sum(np.hypot(rest[2 * m - 1], rest[2 * m]) for m in range(1, HARMONICS + 1))
     return Tables(
         values=np.concatenate(stored), offset=np.array(offset), radius=radius, rest=rest,
-        inverse_norm=eshelby.inverse_norm_series(norm), reach=(amplitude + uniform) * (1.0 + 1e-5), shape=shape,
+        inverse_norm=kernel_harmonics.inverse_norm_series(norm), reach=(amplitude + uniform) * (1.0 + 1e-5), shape=shape,
     )  # fmt: skip
 
 

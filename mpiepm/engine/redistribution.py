@@ -16,7 +16,7 @@ from mpiepm.core.engine_sections import Sweep
 from mpiepm.core.jit import njit
 from mpiepm.grid.domain import Domain
 from mpiepm.grid.fft import Transform
-from mpiepm.kernels import eshelby
+from mpiepm.kernels import harmonics as kernel_harmonics
 from mpiepm.models.activated import Activated
 from mpiepm.models.state import Events
 
@@ -33,7 +33,7 @@ def _sources(
     """Sites with events, and for each the sum over its events of f, f cos 4 psi, f sin 4 psi, f cos 8 psi, ...
 
     Returns the number of sites n, after filling begin (local rows + 1,), where each row's sites begin, their columns
-    site_column (n,) and weights (2M + 1, n). `table` is that of `eshelby.angle_table`; `slot` (Ly,) is working memory. Events
+    site_column (n,) and weights (2M + 1, n). `table` is that of `angle_table`; `slot` (Ly,) is working memory. Events
     come row by row.
     """
     steps = table.shape[0] - 1
@@ -96,10 +96,11 @@ class Redistribution:
         self.domain = domain
         self.transform = Transform(domain, engine.precision, engine.planning)
         transform, (lx, ly) = self.transform, domain.shape
-        spectra, fine_sums = eshelby.spectra(domain.shape, transform.kx, transform.ky, engine.harmonics)
+        kernel = model.response()
+        spectra, fine_sums = kernel.spectra(domain.shape, transform.kx, transform.ky, engine.harmonics)
         at_zero = transform.sum_columns(spectra.sum(axis=2)) / (lx * ly)
-        norm = eshelby.norm(model.kernel, domain.shape, transform.sum_columns(fine_sums), at_zero)
-        self._table = eshelby.angle_table(norm, _ANGLE_STEPS)
+        norm = kernel.norm(domain.shape, transform.sum_columns(fine_sums), at_zero)
+        self._table = kernel_harmonics.angle_table(norm, _ANGLE_STEPS)
         self._slot = np.zeros(ly, np.int64)
         self._begin = np.empty(domain.local_shape[0] + 1, np.int64)
         spectra -= at_zero[:, None, None]

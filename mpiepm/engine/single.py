@@ -24,7 +24,7 @@ class SingleEvents(ABC):
         model = params.model
         self.domain = domain
         self._seed = params.run.seed
-        tables = realspace.tables(domain.shape, model.kernel) if model.elasticity else realspace.nothing(domain.shape)
+        tables = realspace.tables(domain.shape, model.response()) if model.elasticity else realspace.nothing(domain.shape)
         self._response = Response(model.elasticity, tables, pending.empty(tables, domain.local_shape[0], domain.size))
         self._exchange = domain.exchange()
         self._batch = int(max(1, min(BATCH, _BATCH_SITES / domain.sites)))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpiepm.core.jit import inlined
-from mpiepm.kernels import eshelby
+from mpiepm.kernels import harmonics as kernel_harmonics
 
 HARMONICS = 8
 ANGLES = 2048  # intervals of psi in [0, pi/2]
@@ -40,11 +40,11 @@ class Stencil(NamedTuple):
 def stencil(box: np.ndarray, rest: np.ndarray, norm: np.ndarray, shape: tuple[int, int]) -> Stencil:
     """Stencil from the harmonics c_0, 2 c_1, 2 s_1, ... (2M + 1, 2R + 1, 2R + 1) around r = 0.
 
-    `rest` (2M + 1,): mean of each beyond the radius, 0 for m = 1;  `norm` : N at `eshelby.quadrature_angles`.
+    `rest` (2M + 1,): mean of each beyond the radius, 0 for m = 1;  `norm` : N at `kernel_harmonics.quadrature_angles`.
     """
     radius = box.shape[1] // 2
     psi = np.arange(ANGLES + 1) * (0.5 * np.pi / ANGLES)
-    series = eshelby.inverse_norm_series(norm)
+    series = kernel_harmonics.inverse_norm_series(norm)
     inverse = np.cos(4.0 * np.outer(psi, np.arange(len(series)))) @ series
     orders = np.arange(1, len(box) // 2 + 1)
     phases = np.empty((len(psi), len(box)))

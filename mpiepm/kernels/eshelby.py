@@ -23,20 +23,14 @@ so a batch of events of any orientations is spread by 2M + 1 forward transforms 
 Kernel "conserving" rescales g so that G(0) = -1 and the kernel sums to zero over the lattice: N(psi) = -g^psi(0).
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from mpiepm.core.jit import njit
-from mpiepm.grid.fft import whole_wave_numbers
+from mpiepm.kernels.harmonics import ANGLES, harmonic_sum, quadrature_angles
 
 KernelName = Literal["paper", "conserving"]
-ANGLES = 48  # quadrature points in psi; harmonic m is contaminated by harmonic ANGLES - m, below 1e-16 for m <= 16
-
-
-def quadrature_angles() -> np.ndarray:
-    """Equally spaced orientations in [0, pi/2): the trapezoid rule, spectrally accurate for a periodic function."""
-    return np.arange(ANGLES) * (0.5 * np.pi / ANGLES)
 
 
 def _half_angles(wave_numbers: np.ndarray, fine_length: int, factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +91,7 @@ def _accumulate(
                     row[i] += factor * line[i]
 
 
-def spectra(
+def _spectra(
     shape: tuple[int, int], kx: np.ndarray, ky: np.ndarray, harmonics: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Spectra of the harmonics of g on given wave vectors, and what N(psi) needs of these columns.
@@ -135,52 +129,6 @@ def spectra(
     return out, sums
 
 
-def real_space(shape: tuple[int, int], name: KernelName, harmonics: int) -> tuple[np.ndarray, np.ndarray]:
-    """Harmonics of g on the whole lattice, float64 (2M + 1, Lx, Ly): c_0, c_1, s_1, ..., and N at `quadrature_angles`.
-
-    Serial; the value at r = 0 is that of g, not yet taken out.
-    """
-    lx, ly = shape
-    kx, ky = whole_wave_numbers(lx), np.arange(ly // 2 + 1)
-    transformed, sums = spectra(shape, kx, ky, harmonics)
-    fields = np.fft.irfft2(transformed.transpose(0, 2, 1), s=shape)
-    twice = np.where((ky == 0) | (2 * ky == ly), 1.0, 2.0)
-    return fields, norm(name, shape, sums @ twice, fields[:, 0, 0])
-
-
-def norm(name: KernelName, shape: tuple[int, int], fine_sum: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
-    """N at `quadrature_angles`: minus the mean of ghat over the fine lattice ("paper", eq. 16), or -g(0) ("conserving").
-
-    fine_sum : (ANGLES,), sum of ghat over the fine lattice;  at_zero : (2M + 1,), the harmonics of g at r = 0
-    """
-    if name == "paper":
-        return -fine_sum / (4 * shape[0] * shape[1])
-    return -harmonic_sum(at_zero, quadrature_angles())
-
-
-def inverse_norm_series(norm: np.ndarray) -> np.ndarray:
-    """Coefficients n_0, n_1, ... of 1 / N(psi) = sum_k n_k cos(4 k psi), from N at `quadrature_angles` (ANGLES,).
-
-    The symmetry psi -> pi/2 - psi leaves no sines; the series is cut where the quadrature no longer resolves it.
-    """
-    psi = quadrature_angles()
-    order = np.arange(ANGLES // 2)
-    series = np.cos(4.0 * np.outer(order, psi)) @ (1.0 / norm) * (2.0 / ANGLES)
-    series[0] *= 0.5
-    return series
-
-
-def angle_table(norm: np.ndarray, steps: int) -> np.ndarray:
-    """1 / N, its slope per interval, cos 4 psi and sin 4 psi at psi = 0, ..., pi/2 in `steps` intervals: (steps + 1, 4)."""
-    series = inverse_norm_series(norm)
-    order = 4.0 * np.arange(len(series))
-    step = 0.5 * np.pi / steps
-    psi = np.arange(steps + 1) * step
-    phase = np.outer(psi, order)
-    slope = -np.sin(phase) @ (order * series) * step
-    return np.stack([np.cos(phase) @ series, slope, np.cos(4.0 * psi), np.sin(4.0 * psi)], axis=1)
-
-
 def exact_kernel(shape: tuple[int, int], psi: float, name: KernelName = "paper") -> np.ndarray:
     """G^psi(r) on the whole lattice, float64 (Lx, Ly), r = 0 at [0, 0]: steps 1-4 without the harmonic expansion.
 
@@ -208,9 +156,19 @@ def exact_kernels(shape: tuple[int, int], name: KernelName = "paper") -> np.ndar
     return np.stack([exact_kernel(shape, psi, name) for psi in quadrature_angles()])
 
 
-def harmonic_sum(coefficients: np.ndarray, psi: np.ndarray) -> np.ndarray:
-    """c_0 + 2 sum_m [c_m cos(4 m psi) + s_m sin(4 m psi)] for coefficients (2M + 1,), at angles (n,)."""
-    total = np.full(len(psi), coefficients[0])
-    for m in range(1, (len(coefficients) + 1) // 2):
-        total += 2.0 * (coefficients[2 * m - 1] * np.cos(4 * m * psi) + coefficients[2 * m] * np.sin(4 * m * psi))
-    return total
+class Eshelby(NamedTuple):
+    """The kernel of random orientation, a `kernels.harmonics.Kernel`; `name` is its reading."""
+
+    name: KernelName
+
+    def spectra(
+        self, shape: tuple[int, int], kx: np.ndarray, ky: np.ndarray, harmonics: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Harmonics of g (2M + 1, ky, kx), and the sum of ghat over the fine wave vectors of each column (ANGLES, ky)."""
+        return _spectra(shape, kx, ky, harmonics)
+
+    def norm(self, shape: tuple[int, int], column_sum: np.ndarray, at_zero: np.ndarray) -> np.ndarray:
+        """Minus the mean of ghat over the fine lattice ("paper", eq. 16), or -g(0) ("conserving")."""
+        if self.name == "paper":
+            return -column_sum / (4 * shape[0] * shape[1])
+        return -harmonic_sum(at_zero, quadrature_angles())

@@ -14,6 +14,8 @@ from mpiepm.core.sections import NotNegative
 from mpiepm.core.streams import Stream
 from mpiepm.core.units import Units
 from mpiepm.grid.rng import standard_normal
+from mpiepm.kernels.eshelby import Eshelby
+from mpiepm.kernels.harmonics import Kernel
 from mpiepm.models.base import ROOM, Model
 from mpiepm.models.law import Law
 from mpiepm.models.state import State
@@ -40,6 +42,10 @@ class Activated(Model):
     def law(self) -> Law:
         """Numbers and methods of a site."""
         raise NotImplementedError
+
+    def response(self) -> Kernel:
+        """The kernel by which other sites feel an event."""
+        return Eshelby(self.kernel)
 
     def units(self, engine: Engine) -> Units:
         """Sweeps; where dynamics are extremal time counts events."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mpiepm.kernels import eshelby
+from mpiepm.kernels import harmonics as kernel_harmonics
 from mpiepm.theory import mean_field
 
 
@@ -21,8 +22,8 @@ def test_coupling_and_edge_of_the_paper() -> None:
 )  # fmt: skip
 def test_error_of_the_harmonic_expansion(order: int, rms: float, largest: float) -> None:
     shape = (128, 128)
-    c, norm = eshelby.real_space(shape, "paper", order)
-    series = eshelby.inverse_norm_series(norm)
+    c, norm = kernel_harmonics.real_space(shape, eshelby.Eshelby("paper"), order)
+    series = kernel_harmonics.inverse_norm_series(norm)
     error, total, worst = 0.0, 0.0, 0.0
     angles = np.arange(24) * np.pi / 48
     for psi in angles:
@@ -39,9 +40,9 @@ def test_error_of_the_harmonic_expansion(order: int, rms: float, largest: float)
 
 @pytest.mark.parametrize("shape", [(32, 32), (24, 30), (15, 22)])
 def test_norm_is_the_mean_over_the_fine_lattice(shape: tuple[int, int]) -> None:
-    _, norm = eshelby.real_space(shape, "paper", 1)
+    _, norm = kernel_harmonics.real_space(shape, eshelby.Eshelby("paper"), 1)
     kx, ky = (np.arange(-length, length) for length in shape)
-    psi = eshelby.quadrature_angles()[5]
+    psi = kernel_harmonics.quadrature_angles()[5]
     mean = 0.0
     for sx in (1, -1):  # eq. 14 word for word, both signs where q is at the edge
         for sy in (1, -1):
@@ -55,7 +56,7 @@ def test_norm_is_the_mean_over_the_fine_lattice(shape: tuple[int, int]) -> None:
 
 
 def test_inverse_norm_series_between_the_quadrature_points() -> None:
-    series = eshelby.inverse_norm_series(eshelby.real_space((32, 32), "paper", 1)[1])
+    series = kernel_harmonics.inverse_norm_series(kernel_harmonics.real_space((32, 32), eshelby.Eshelby("paper"), 1)[1])
     for psi in (0.01, 0.3, 1.1):
         value = series @ np.cos(4 * np.arange(len(series)) * psi)
         g = eshelby.exact_kernel((32, 32), psi)
@@ -73,6 +74,6 @@ def test_sums_of_the_kernels(psi: float) -> None:
 def test_far_field() -> None:
     shape, psi = (256, 256), 0.3
     g = eshelby.exact_kernel(shape, psi)
-    norm = eshelby.real_space((64, 64), "paper", 1)[1][0]  # psi = 0, for the size only
+    norm = kernel_harmonics.real_space((64, 64), eshelby.Eshelby("paper"), 1)[1][0]  # psi = 0, for the size only
     r, theta = np.hypot(12, 5), np.arctan2(5, 12)
     assert g[12, 5] == pytest.approx(np.cos(4 * (theta - psi)) / (np.pi * r**2) / norm, rel=0.25)

@@ -22,7 +22,7 @@ def field_of_event(tables: realspace.Tables, row: int, column: int, angle: float
 @pytest.mark.parametrize("shape", [(64, 64), (128, 128), (33, 50), (120, 31), (200, 96)])
 @pytest.mark.parametrize("kernel", ["paper", "conserving"])
 def test_every_angle_is_within_1e_6(shape: tuple[int, int], kernel: eshelby.KernelName) -> None:
-    tables = realspace.tables(shape, kernel)
+    tables = realspace.tables(shape, eshelby.Eshelby(kernel))
     for n, angle in enumerate(np.linspace(0.0, 0.5 * np.pi, 25)):
         row, column = (7 * n) % shape[0], (11 * n) % shape[1]
         difference = field_of_event(tables, row, column, angle)
@@ -35,7 +35,7 @@ def test_every_angle_is_within_1e_6(shape: tuple[int, int], kernel: eshelby.Kern
 
 def test_reach_bounds_what_a_row_receives() -> None:
     shape = (65, 48)
-    tables = realspace.tables(shape, "paper")
+    tables = realspace.tables(shape, eshelby.Eshelby("paper"))
     for angle in np.linspace(0.0, 0.5 * np.pi, 19):
         weights = np.empty(len(tables.rest))
         realspace.weigh(tables, 1.0, angle, weights)
@@ -46,7 +46,7 @@ def test_reach_bounds_what_a_row_receives() -> None:
 
 
 def test_higher_harmonics_are_short_ranged() -> None:
-    tables = realspace.tables((256, 256), "paper")
+    tables = realspace.tables((256, 256), eshelby.Eshelby("paper"))
     assert tables.radius[1] == 128
     assert list(tables.radius[2:]) == sorted(tables.radius[2:], reverse=True)
     assert tables.radius[2] < 50
