@@ -1,6 +1,5 @@
 """What a run is put together from: the engine and the observers that its parameters ask for."""
 
-
 from mpiepm.core.engine_sections import Auto, Event, Split, Step
 from mpiepm.engine.auto import AutoEngine
 from mpiepm.engine.base import Engine

@@ -52,7 +52,7 @@ class SplitEngine:
         self._seed, self._elastic, self._window = params.run.seed, model.elasticity, engine.window
         self._far = FarField(domain, model, engine)
         self._tolerance = (engine.far_tolerance * model.stress_scale()) ** 2 * domain.sites / self._far.variance
-        self._unit = unit_of_squares(self._tolerance, model.mean_drop)
+        self._unit = unit_of_squares(self._tolerance, model.typical_drop())
         self._due = int(self._tolerance / self._unit) + 1  # units from which on the far field is due; sums stop there
         self._radius = engine.radius
         self._all_edges = strip_edges(domain.shape[0], engine.strip)

@@ -61,6 +61,10 @@ class Activated(Model):
         threshold = self.law().load_at(0.0)
         return ROOM * (3.0 * threshold**2 + self.initial_stress_std**2)
 
+    def typical_drop(self) -> float:
+        """Of the stress in an event: the load of an unstable site."""
+        return self.law().load_at(0.0)
+
     def stress_scale(self) -> float:
         """Stress by which a rate changes by about a factor e: 1 / |d log_rate / d load| at 3/4 of the threshold."""
         law = self.law()

@@ -115,6 +115,10 @@ class Epmq(Activated):
         typical = 0.25 * self.threshold
         return max(self.barrier_exponent * (self.barrier(typical) / typical), np.finfo(float).tiny)
 
+    def typical_drop(self) -> float:
+        """z0."""
+        return self.mean_drop
+
     def stress_scale(self) -> float:
         """T / (K sigma_c ** (a - 1))."""
         scale: float = self.temperature / (self.stiffness * self.threshold ** (self.barrier_exponent - 1.0))
