@@ -34,6 +34,11 @@ class ActivitySeries(Observer):
     )
 
     @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Always."""
+        return True
+
+    @classmethod
     def make(cls, setting: Setting) -> Observer:
         """Rates count from the start."""
         return cls(setting.domain, setting.often, setting.params.engine.resolution)

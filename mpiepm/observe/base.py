@@ -125,8 +125,8 @@ class Observer:
 
     @classmethod
     def wanted(cls, params: Parameters) -> bool:
-        """Do the parameters ask for it?"""
-        return True
+        """Do the parameters ask for it? Not unless it says so: a script may use it in another way."""
+        return False
 
     @classmethod
     def make(cls, setting: Setting) -> "Observer":

@@ -49,6 +49,11 @@ class StressHistogram(Observer):
         return {"histogram": (Annotated[Histogram, Change.EQUILIBRATING], Field(default=Histogram()))}
 
     @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Always."""
+        return True
+
+    @classmethod
     def make(cls, setting: Setting) -> Observer:
         """Empty bins."""
         histogram = setting.params.output.histogram

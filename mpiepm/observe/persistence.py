@@ -84,6 +84,11 @@ class Persistence(Observer):
         return {"first_event_maps": (Annotated[bool, Change.EQUILIBRATING], Field(default=True, description=what))}
 
     @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Always."""
+        return True
+
+    @classmethod
     def make(cls, setting: Setting) -> Observer:
         """For as many open origins as there can be."""
         params = setting.params

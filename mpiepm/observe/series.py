@@ -32,6 +32,11 @@ class Series(Observer):
     )
 
     @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Always."""
+        return True
+
+    @classmethod
     def make(cls, setting: Setting) -> Observer:
         """Rates count from the start."""
         return cls(setting.domain, setting.often)
@@ -95,6 +100,11 @@ class Origins(Observer):
         Variable("origins/duration", ("origin",), "f8", "{time}", "from the origin to the next, or to its end"),
         Variable("origins/events", ("origin",), "i8", "1", "on the whole lattice, in this duration"),
     )
+
+    @classmethod
+    def wanted(cls, params: Parameters) -> bool:
+        """Always."""
+        return True
 
     @classmethod
     def archive_bytes(cls, params: Parameters, durations: Durations) -> dict[str, float]:
